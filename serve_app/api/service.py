@@ -1,0 +1,26 @@
+"""What the HTTP surface needs from the service behind it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from serve_app.edits.model import ModelDescription
+from serve_app.edits.request import EditRequest
+from serve_app.edits.result import EditEvent, EditOutcome
+
+
+class EditService(Protocol):
+    """Runs edits. Cancelling the awaiting task withdraws the edit."""
+
+    async def edit(self, request: EditRequest) -> EditOutcome:
+        """Run ``request`` to its end and return the result with its verdict."""
+
+    def stream(self, request: EditRequest, partial_images: int) -> AsyncIterator[EditEvent]:
+        """Run ``request``, yielding progress, up to ``partial_images`` previews, the outcome."""
+
+    async def model(self) -> ModelDescription:
+        """Describe the model the editors run; raises ``NotReady`` while there is none."""
+
+    async def ready(self) -> bool:
+        """Whether a warm editor answers."""

@@ -1,0 +1,180 @@
+"""Every setting of the service, with its unit; nothing else reads configuration.
+
+The models are frozen and refuse unknown keys, so a typing error in a YAML file stops the
+start with the name of the field instead of being ignored.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, and no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelConfig(Section):
+    """Which checkpoint is loaded, and how."""
+
+    name: str = Field("qwen-image-edit", description="Name in /v1/models and in requests.")
+    checkpoint: str = Field(
+        "miniature",
+        description="Hub id, folder, or `miniature`: a tiny model of the same architecture, "
+        "created in `storage.root`, that runs every line of the real path on a CPU.",
+    )
+    revision: str | None = Field(
+        None, description="Hub commit to load. Required for hub ids, so that weights can't move."
+    )
+    device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="auto: bfloat16 on CUDA, float32 elsewhere."
+    )
+    vae_area: PositiveInt = Field(
+        1024 * 1024, description="Working canvas and reference images, in pixels of area."
+    )
+    condition_area: PositiveInt = Field(
+        384 * 384, description="What the text encoder sees (Plus family), in pixels of area."
+    )
+    max_images: int = Field(4, ge=1, le=4, description="Input images per edit (Plus family).")
+
+
+class EngineConfig(Section):
+    """The denoising loop of one editor."""
+
+    max_batch_size: PositiveInt = Field(8, description="Requests in one step.")
+    max_pending: PositiveInt = Field(
+        64, description="Requests waiting or running in one editor before it answers 429."
+    )
+    threads: int = Field(0, ge=0, description="torch CPU threads; 0 leaves torch's choice.")
+    stall_after_s: PositiveFloat = Field(
+        600.0, description="Unhealthy if work is waiting and no step ended for so long, seconds."
+    )
+
+
+class LimitsConfig(Section):
+    """What a request may send; checked before an image is decoded."""
+
+    body_bytes: PositiveInt = Field(64 * 2**20, description="Whole request body, bytes.")
+    image_bytes: PositiveInt = Field(25 * 2**20, description="One encoded image, bytes.")
+    image_pixels: PositiveInt = Field(40_000_000, description="Width times height.")
+    min_side: PositiveInt = Field(32, description="Shortest side, pixels.")
+    max_side: PositiveInt = Field(10_000, description="Longest side, pixels.")
+    max_aspect: PositiveFloat = Field(10.0, description="Longer side over shorter side.")
+    prompt_characters: PositiveInt = Field(4_000, description="Characters after NFC.")
+    max_steps: PositiveInt = Field(200, description="Largest num_inference_steps.")
+    max_n: PositiveInt = Field(8, description="Largest `n`.")
+    decode_s: PositiveFloat = Field(5.0, description="Deadline to decode one image, seconds.")
+    decode_processes: PositiveInt = Field(1, description="Decoding processes per ingress.")
+    decoded_cache_bytes: int = Field(
+        64 * 2**20, ge=0, description="Recently decoded inputs kept per ingress, bytes."
+    )
+
+
+class TypeParameters(Section):
+    """Parameters of one edit type."""
+
+    true_cfg_scale: float = Field(4.0, ge=1.0, le=20.0)
+    num_inference_steps: PositiveInt = 50
+    negative_prompt: str = " "
+
+
+def _parameters_by_type() -> dict[Literal["semantic", "appearance", "text", "hybrid"], TypeParameters]:
+    return {
+        "semantic": TypeParameters(true_cfg_scale=3.5),
+        "appearance": TypeParameters(true_cfg_scale=4.5),
+        "text": TypeParameters(true_cfg_scale=4.0, num_inference_steps=75),
+        "hybrid": TypeParameters(true_cfg_scale=4.0),
+    }
+
+
+class PlanningConfig(Section):
+    """Parameters per edit type, unless a request sets them."""
+
+    edit_types: dict[
+        Literal["semantic", "appearance", "text", "hybrid"], TypeParameters
+    ] = Field(default_factory=_parameters_by_type)
+    true_cfg_scale: float | None = Field(
+        None, ge=1.0, le=20.0, description="Overrides every type: for few-step models 1.0."
+    )
+    num_inference_steps: PositiveInt | None = Field(
+        None, description="Overrides every type: for few-step models 4 or 8."
+    )
+    max_attempts: int = Field(2, ge=1, le=4, description="Edits until one passes, default.")
+
+
+class CacheConfig(Section):
+    """The result cache and single flight."""
+
+    memory_bytes: int = Field(256 * 2**20, ge=0, description="Memory tier of the cache, bytes.")
+    near_bytes: int = Field(64 * 2**20, ge=0, description="Copies kept in each ingress, bytes.")
+    disk_bytes: int = Field(4 * 2**30, ge=0, description="Disk tier, bytes.")
+    lease_s: PositiveFloat = Field(
+        15.0, description="A leader that is silent for so long hands over, seconds."
+    )
+
+
+class StorageConfig(Section):
+    """Where files, results and the disk tier of the cache live."""
+
+    root: str = Field(
+        "~/.cache/qwen-edit-serve",
+        description="A folder or any fsspec URL (s3://…). The cache and the miniature "
+        "need a local folder: `local_root`.",
+    )
+    local_root: Path | None = Field(None, description="Defaults to `root` if that is local.")
+
+
+class QualityConfig(Section):
+    """Thresholds of the checks; sources in `quality/checks.py`."""
+
+    collapse_std: PositiveFloat = Field(6.0, description="Least standard deviation, 0..255.")
+    collapse_entropy: PositiveFloat = Field(2.0, description="Least luma entropy, bits.")
+    collapse_flatness: Fraction = Field(0.35, description="Largest spectral flatness.")
+    no_op_area: Fraction = Field(0.0015, description="Least share of changed pixels.")
+    no_op_delta_e: PositiveFloat = Field(9.0, description="Least 99.9th percentile of dE.")
+    no_op_cast: PositiveFloat = Field(3.0, description="Least median Lab shift.")
+    side: PositiveInt = Field(768, description="Longest side the checks look at, pixels.")
+
+
+class Replicas(Section):
+    """Size of one deployment. Autoscaling where `max` is above `min`."""
+
+    num_cpus: float = Field(0.1, ge=0.0)
+    num_gpus: float = Field(0.0, ge=0.0)
+    min: PositiveInt = 1
+    max: PositiveInt = 1
+    max_ongoing_requests: PositiveInt = 100
+    target_ongoing_requests: PositiveFloat = Field(
+        8.0, description="Load per replica the autoscaler aims for."
+    )
+
+
+class DeploymentsConfig(Section):
+    """Size and limits of every deployment of the graph."""
+
+    ingress: Replicas = Replicas(max_ongoing_requests=200)
+    router: Replicas = Replicas(max_ongoing_requests=1000)
+    cache: Replicas = Replicas(max_ongoing_requests=10_000)
+    editor: Replicas = Replicas(num_cpus=1.0, num_gpus=1.0, max_ongoing_requests=64)
+    validator: Replicas = Replicas(num_cpus=0.5, max_ongoing_requests=8)
+    graceful_shutdown_s: PositiveFloat = Field(
+        120.0, description="Time a replica gets to finish its edits when it is replaced, seconds."
+    )
+
+
+class ServiceConfig(Section):
+    """The whole service: the `args` of a Serve application."""
+
+    model: ModelConfig = ModelConfig()
+    engine: EngineConfig = EngineConfig()
+    limits: LimitsConfig = LimitsConfig()
+    planning: PlanningConfig = PlanningConfig()
+    cache: CacheConfig = CacheConfig()
+    storage: StorageConfig = StorageConfig()
+    quality: QualityConfig = QualityConfig()
+    deployments: DeploymentsConfig = DeploymentsConfig()

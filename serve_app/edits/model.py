@@ -1,0 +1,22 @@
+"""What the rest of the service knows of the model that the editors run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDescription:
+    """The loaded checkpoint, as ``/v1/models`` and every result's metadata show it.
+
+    ``revision`` names the exact weights: a hub commit, or a digest of a local folder.
+    ``max_images`` is how many input images the pipeline family takes.
+    """
+
+    name: str
+    family: str
+    revision: str
+    miniature: bool
+    max_images: int
+    dtype: str
+    device: str

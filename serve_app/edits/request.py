@@ -1,0 +1,62 @@
+"""An edit as a user asks for it, validated, before anything is planned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from serve_app.images.pixels import DecodedImage
+
+
+class EditType(StrEnum):
+    """What kind of change an instruction asks for; decides the parameters and the checks."""
+
+    SEMANTIC = "semantic"  # style, viewpoint, character: the whole picture may change
+    APPEARANCE = "appearance"  # add, remove, replace: the rest must stay
+    TEXT = "text"  # words in the picture
+    HYBRID = "hybrid"  # several of these
+
+
+class CachePolicy(StrEnum):
+    """How a request uses the result cache."""
+
+    USE = "use"  # answer from the cache, or fill it
+    REFRESH = "refresh"  # run again and replace the entry
+    OFF = "off"  # neither read nor write
+
+
+@dataclass(frozen=True, slots=True)
+class ExactSize:
+    """A result of exactly this size, in pixels."""
+
+    width: int
+    height: int
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+
+OutputSize = Literal["auto", "native"] | ExactSize
+"""``auto``: the first input's own size. ``native``: the model's working canvas."""
+
+
+@dataclass(frozen=True, slots=True)
+class EditRequest:
+    """One edit of one to four images; ``None`` means "as planned for the edit type".
+
+    ``seed`` is 0 to 2**63 - 1, ``"random"``, or ``None`` to derive it from the content,
+    so that identical requests are one edit. ``true_cfg_scale`` is 1 to 20,
+    ``num_inference_steps`` 1 to 200, ``max_attempts`` 1 to 4.
+    """
+
+    images: tuple[DecodedImage, ...]
+    prompt: str
+    edit_type: EditType | Literal["auto"] = "auto"
+    negative_prompt: str | None = None
+    true_cfg_scale: float | None = None
+    num_inference_steps: int | None = None
+    seed: int | Literal["random"] | None = None
+    size: OutputSize = "auto"
+    max_attempts: int | None = None
+    cache: CachePolicy = CachePolicy.USE

@@ -1,0 +1,145 @@
+"""The error tree: every failure a caller can see, with its code and HTTP status.
+
+All constructor arguments are positional and passed to ``Exception.__init__``: errors
+cross process borders between deployments, and an exception with keyword-only arguments
+loses its type on the way.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class EditServiceError(Exception):
+    """Base of every error this service raises on purpose.
+
+    ``message`` tells the user what to change; it never carries a path, a stack or the
+    text of a library. ``param`` names the request field at fault, if there is one.
+    ``retry_after_s`` (seconds) is set where waiting helps.
+    """
+
+    code: ClassVar[str] = "internal_error"
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "server_error"
+    #: Whether the same request may succeed later without being changed.
+    retryable: ClassVar[bool] = False
+
+    def __init__(
+        self, message: str, param: str | None = None, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(message, param, retry_after_s)
+        self.message = message
+        self.param = param
+        self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class ConfigurationError(EditServiceError):
+    """The operator's configuration can't be used; raised at start, never by a request."""
+
+    code = "invalid_configuration"
+
+
+class InvalidRequest(EditServiceError):
+    """400: a field is missing, unknown, malformed or out of range."""
+
+    code = "invalid_value"
+    status = 400
+    type = "invalid_request_error"
+
+
+class MissingField(InvalidRequest):
+    code = "missing_field"
+
+
+class UnknownField(InvalidRequest):
+    code = "unknown_field"
+
+
+class ImageUrlRefused(InvalidRequest):
+    """Images are never fetched from URLs: the server must not be a proxy."""
+
+    code = "image_url_refused"
+
+
+class NotFound(EditServiceError):
+    """404: no such object; the same answer whether it never existed or is another's."""
+
+    code = "not_found"
+    status = 404
+    type = "invalid_request_error"
+
+
+class ModelNotFound(NotFound):
+    code = "model_not_found"
+
+
+class MethodNotAllowed(InvalidRequest):
+    code = "method_not_allowed"
+    status = 405
+
+
+class PayloadTooLarge(InvalidRequest):
+    """413: the body or one image has too many bytes."""
+
+    code = "payload_too_large"
+    status = 413
+
+
+class UnsupportedMediaType(InvalidRequest):
+    """415: not a PNG, JPEG or WebP by its first bytes, or a body of the wrong type."""
+
+    code = "unsupported_media_type"
+    status = 415
+
+
+class UnusableImage(InvalidRequest):
+    """422: the right container, but undecodable, truncated, animated or over a limit."""
+
+    code = "unusable_image"
+    status = 422
+
+
+class ImageTooSlow(UnusableImage):
+    """422: decoding did not finish within the deadline."""
+
+    code = "image_decode_timeout"
+
+
+class TooManyImages(InvalidRequest):
+    """422: more input images than the model takes."""
+
+    code = "too_many_images"
+    status = 422
+
+
+class Overloaded(EditServiceError):
+    """429: the queue is full; ``retry_after_s`` says when to come back."""
+
+    code = "overloaded"
+    status = 429
+    type = "rate_limit_error"
+    retryable = True
+
+
+class NotReady(EditServiceError):
+    """503: no warm editor, or a part of the service is away."""
+
+    code = "not_ready"
+    status = 503
+    retryable = True
+
+
+class DeadlineExceeded(EditServiceError):
+    """504: the time allowed for the request has passed."""
+
+    code = "deadline_exceeded"
+    status = 504
+
+
+class EditFailed(EditServiceError):
+    """500: the engine could not produce an image for this request."""
+
+    code = "edit_failed"

@@ -1,0 +1,1 @@
+"""Bytes to pixels and back: limits, decoding, encoding, geometry."""
