@@ -1,0 +1,1 @@
+"""The diffusion engine: step-level batching over the stock Qwen-Image transformer."""

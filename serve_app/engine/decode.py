@@ -1,0 +1,43 @@
+"""From latents back to pixels, for finished edits and for previews."""
+
+from __future__ import annotations
+
+import torch
+
+from serve_app.engine.load import Checkpoint
+from serve_app.engine.state import DenoisingState
+from serve_app.images.pixels import RGB
+
+
+def decode(
+    checkpoint: Checkpoint, latents: torch.Tensor, state: DenoisingState
+) -> tuple[RGB, bool]:
+    """Decode packed latents (1, tokens, channels) to canvas pixels.
+
+    Also returns whether every value was finite: NaN and infinity would otherwise pass
+    silently as black, which a bfloat16 VAE is known to produce.
+    """
+    pipeline, task = checkpoint.pipeline, state.ticket.task
+    vae = pipeline.vae
+    unpacked = pipeline._unpack_latents(latents, task.height, task.width, pipeline.vae_scale_factor)
+    unpacked = unpacked.to(vae.dtype)
+    per_channel = (1, vae.config.z_dim, 1, 1, 1)
+    mean = torch.tensor(vae.config.latents_mean).view(per_channel).to(unpacked)
+    # As the stock pipeline has it: divided by the reciprocal, bit for bit.
+    reciprocal = 1.0 / torch.tensor(vae.config.latents_std).view(per_channel).to(unpacked)
+    decoded = vae.decode(unpacked / reciprocal + mean, return_dict=False)[0][:, :, 0]
+    finite = bool(torch.isfinite(decoded).all())
+    pixels = pipeline.image_processor.postprocess(torch.nan_to_num(decoded), output_type="np")
+    return (pixels[0] * 255).round().astype("uint8"), finite
+
+
+def preview(checkpoint: Checkpoint, state: DenoisingState) -> RGB:
+    """Decode what a running edit is heading for.
+
+    Flow matching moves along ``velocity``: from noise level sigma, the end of the straight
+    line is ``latents - sigma * velocity``, sharper than decoding the noisy latents.
+    """
+    if state.velocity is None:
+        return decode(checkpoint, state.latents, state)[0]
+    sigma = state.scheduler.sigmas[state.step].to(state.latents)
+    return decode(checkpoint, state.latents - sigma * state.velocity, state)[0]

@@ -1,0 +1,108 @@
+"""From a task to the tensors it is denoised with, through the stock pipeline's encoders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers.pipelines.qwenimage.pipeline_qwenimage_edit_plus import calculate_shift
+from PIL import Image
+
+from serve_app.engine.load import Checkpoint
+from serve_app.engine.state import CanvasTask, CompatibilityKey, DenoisingState, Ticket
+from serve_app.images.pixels import RGB
+
+
+def encode(checkpoint: Checkpoint, ticket: Ticket) -> DenoisingState:
+    """Run the text encoder and the VAE encoder for one request and lay out its noise.
+
+    Each request is encoded alone, as the stock pipeline does, so that its embeddings do not
+    depend on who else has just arrived. Noise comes from a CPU generator: a seed gives the
+    same noise on every device.
+    """
+    pipeline, task = checkpoint.pipeline, ticket.task
+    positive = _embed(checkpoint, task, task.prompt)
+    negative = _embed(checkpoint, task, task.negative_prompt) if task.guided else None
+    references = [_to_tensor(reference) for reference in task.references]
+    latents, reference_latents = pipeline.prepare_latents(
+        references if checkpoint.plus else references[0],
+        1,
+        pipeline.transformer.config.in_channels // 4,
+        task.height,
+        task.width,
+        positive.dtype,
+        pipeline._execution_device,
+        torch.Generator("cpu").manual_seed(task.seed),
+    )
+    scheduler, timesteps = _schedule(checkpoint, task.num_inference_steps, latents.shape[1])
+    return DenoisingState(
+        ticket=ticket,
+        key=CompatibilityKey(_image_shapes(checkpoint, task), latents.dtype),
+        latents=latents,
+        references=reference_latents,
+        positive=positive,
+        negative=negative,
+        scheduler=scheduler,
+        timesteps=timesteps,
+        preview_steps=preview_steps(task.num_inference_steps, task.partial_images),
+    )
+
+
+def prompt_length(checkpoint: Checkpoint, task: CanvasTask) -> int:
+    """Count the tokens of the longer prompt with its images, before anything is encoded."""
+    longest = max(
+        len(checkpoint.pipeline.tokenizer(prompt)["input_ids"])
+        for prompt in (task.prompt, task.negative_prompt)
+    )
+    # One token for 28x28 pixels; "Picture 1: " and the vision marks take up to 16 more.
+    images = sum(image.shape[0] * image.shape[1] // 28**2 + 32 for image in task.conditions)
+    return longest + images
+
+
+def preview_steps(steps: int, previews: int) -> tuple[int, ...]:
+    """Spread ``previews`` evenly over ``steps``, never on the last; fewer if steps are few."""
+    return tuple(
+        sorted({round(steps * (i + 1) / (previews + 1)) for i in range(previews)} - {0, steps})
+    )
+
+
+def _embed(checkpoint: Checkpoint, task: CanvasTask, prompt: str) -> torch.Tensor:
+    images = [Image.fromarray(image) for image in task.conditions]
+    embeddings, _ = checkpoint.pipeline.encode_prompt(
+        prompt, image=images if checkpoint.plus else images[0]
+    )
+    return embeddings
+
+
+def _to_tensor(pixels: RGB) -> torch.Tensor:
+    """(height, width, 3) uint8 to (1, 3, 1, height, width) in -1..1, as the stock pipeline."""
+    scaled = torch.from_numpy(pixels.astype(np.float32) / 255.0)
+    return (2.0 * scaled - 1.0).permute(2, 0, 1)[None, :, None]
+
+
+def _schedule(checkpoint: Checkpoint, steps: int, tokens: int) -> tuple[Any, torch.Tensor]:
+    template = checkpoint.pipeline.scheduler
+    # Stretching a schedule of one step to its terminal sigma is 0/0 in the stock scheduler.
+    undefined = {"shift_terminal": None} if steps == 1 else {}
+    scheduler = type(template).from_config(template.config, **undefined)
+    shift = calculate_shift(
+        tokens,
+        scheduler.config.get("base_image_seq_len", 256),
+        scheduler.config.get("max_image_seq_len", 4096),
+        scheduler.config.get("base_shift", 0.5),
+        scheduler.config.get("max_shift", 1.15),
+    )
+    scheduler.set_timesteps(
+        sigmas=np.linspace(1.0, 1 / steps, steps),
+        device=checkpoint.pipeline._execution_device,
+        mu=shift,
+    )
+    scheduler.set_begin_index(0)
+    return scheduler, scheduler.timesteps
+
+
+def _image_shapes(checkpoint: Checkpoint, task: CanvasTask) -> tuple[tuple[int, int, int], ...]:
+    packed = 2 * int(checkpoint.pipeline.vae_scale_factor)
+    sizes = [(task.height, task.width), *(image.shape[:2] for image in task.references)]
+    return tuple((1, height // packed, width // packed) for height, width in sizes)

@@ -1,0 +1,126 @@
+"""The engine as the rest of the service sees it: an edit job in, an edited image out."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import torch
+
+from serve_app.config import EngineConfig, ModelConfig
+from serve_app.edits.job import EditedImage, EditJob, EditorEvent, Preview, StepDone
+from serve_app.edits.model import ModelDescription
+from serve_app.engine.canvas import Layout
+from serve_app.engine.device_loop import DeviceLoop
+from serve_app.engine.encode import prompt_length
+from serve_app.engine.load import Checkpoint, load_checkpoint
+from serve_app.engine.state import CanvasResult, CanvasStep, Listener, Ticket
+from serve_app.errors import InvalidRequest, NotReady, Overloaded, TooManyImages
+
+
+class Engine:
+    """Batches edits on one device. The event loop that calls it never waits for the device.
+
+    Cancelling the task that awaits ``edit`` or iterates ``stream`` frees the place in the
+    batch at the next step.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, config: EngineConfig) -> None:
+        self._checkpoint = checkpoint
+        self._config = config
+        self.loop = DeviceLoop(checkpoint, config.max_batch_size)
+
+    @classmethod
+    def load(cls, model: ModelConfig, config: EngineConfig, local_root: Path) -> Engine:
+        """Load the configured checkpoint and start the device thread."""
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        return cls(load_checkpoint(model, local_root), config)
+
+    @property
+    def description(self) -> ModelDescription:
+        return self._checkpoint.description
+
+    async def edit(self, job: EditJob) -> EditedImage:
+        """Run one job to its end.
+
+        Raises ``TooManyImages``, ``InvalidRequest`` (prompt too long for the model),
+        ``Overloaded``, ``NotReady`` or ``EditFailed``.
+        """
+        layout, ticket = await self._submit(job, None)
+        return await self._result(layout, ticket)
+
+    async def stream(self, job: EditJob) -> AsyncIterator[EditorEvent]:
+        """Run one job, yielding every step, its previews, and at last the edited image."""
+        running = asyncio.get_running_loop()
+        steps: asyncio.Queue[CanvasStep | None] = asyncio.Queue()
+        layout, ticket = await self._submit(
+            job, lambda step: running.call_soon_threadsafe(steps.put_nowait, step)
+        )
+        ticket.future.add_done_callback(
+            lambda _: running.call_soon_threadsafe(steps.put_nowait, None)
+        )
+        previews = 0
+        try:
+            while (step := await steps.get()) is not None:
+                yield StepDone(step.step, step.total, step.batch_size)
+                if step.preview is not None:
+                    pixels = await asyncio.to_thread(layout.restore, step.preview)
+                    yield Preview(previews, pixels)
+                    previews += 1
+            yield await self._result(layout, ticket)
+        finally:
+            ticket.future.cancel()
+
+    async def _submit(self, job: EditJob, listener: Listener | None) -> tuple[Layout, Ticket]:
+        self._admit(job)
+        layout, ticket = await asyncio.to_thread(self._prepare, job, listener)
+        self.loop.submit(ticket)
+        return layout, ticket
+
+    def _admit(self, job: EditJob) -> None:
+        if len(job.images) > self.description.max_images:
+            raise TooManyImages(
+                f"This model takes at most {self.description.max_images} input images; "
+                f"{len(job.images)} were sent.",
+                "image",
+            )
+        if self.loop.pending() >= self._config.max_pending:
+            raise Overloaded(
+                "Too many edits are waiting. Send the request again later.", None, self.drain_s()
+            )
+
+    def _prepare(self, job: EditJob, listener: Listener | None) -> tuple[Layout, Ticket]:
+        layout = Layout.of(job, self._checkpoint)
+        task = layout.task(job)
+        length, capacity = prompt_length(self._checkpoint, task), self._checkpoint.token_capacity
+        if length > capacity:
+            raise InvalidRequest(
+                f"The prompt is too long for this model: about {length} tokens with its "
+                f"images, {capacity} fit. Shorten it.",
+                "prompt",
+            )
+        return layout, Ticket(task, listener)
+
+    async def _result(self, layout: Layout, ticket: Ticket) -> EditedImage:
+        result: CanvasResult = await asyncio.wrap_future(ticket.future)
+        pixels = await asyncio.to_thread(layout.restore, result.pixels)
+        return EditedImage(pixels, result.finite, result.seconds)
+
+    def drain_s(self) -> float:
+        """Seconds until today's queue is done, by the measured step; at least one."""
+        per_batch = self.loop.remaining_steps() / self._config.max_batch_size
+        return max(1.0, math.ceil(per_batch * self.loop.step_seconds))
+
+    def check(self) -> None:
+        """Raise ``NotReady`` if work is waiting and the device has stopped making progress."""
+        silent_s = time.monotonic() - self.loop.progressed_at
+        if not self.loop.alive or (self.loop.pending() and silent_s > self._config.stall_after_s):
+            raise NotReady("The editor has stopped making progress.")
+
+    def close(self) -> None:
+        """Stop the device thread; what has not finished fails with ``NotReady``."""
+        self.loop.close()

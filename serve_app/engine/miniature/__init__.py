@@ -1,0 +1,1 @@
+"""A tiny Qwen-Image-Edit of the same architecture, made here instead of downloaded."""

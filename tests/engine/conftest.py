@@ -1,0 +1,57 @@
+"""Miniature checkpoints, made once per test session and loaded through the real path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from serve_app.config import EngineConfig, ModelConfig
+from serve_app.engine.device_loop import DeviceLoop
+from serve_app.engine.engine import Engine
+from serve_app.engine.load import Checkpoint, load_checkpoint
+from serve_app.engine.miniature.create import create_miniature
+
+AREA = 128 * 128
+CONDITION_AREA = 64 * 64
+
+
+def _load(folder: Path) -> Checkpoint:
+    config = ModelConfig(
+        name="miniature",
+        checkpoint=str(folder),
+        device="cpu",
+        vae_area=AREA,
+        condition_area=CONDITION_AREA,
+    )
+    return load_checkpoint(config, folder.parent)
+
+
+@pytest.fixture(scope="session")
+def miniatures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Checkpoint]:
+    """One checkpoint of each kind: first Edit, 2509 (Plus), 2511 (Plus with zero_cond_t)."""
+    root = tmp_path_factory.mktemp("miniatures")
+    create_miniature(root / "edit", "edit")
+    create_miniature(root / "plus", "edit_plus")
+    create_miniature(root / "plus-2511", "edit_plus", zero_cond_t=True)
+    return {name: _load(root / name) for name in ("edit", "plus", "plus-2511")}
+
+
+@pytest.fixture(scope="session")
+def plus(miniatures: dict[str, Checkpoint]) -> Checkpoint:
+    return miniatures["plus"]
+
+
+@pytest.fixture
+def device_loop(plus: Checkpoint) -> Iterator[DeviceLoop]:
+    loop = DeviceLoop(plus, max_batch_size=5)
+    yield loop
+    loop.close()
+
+
+@pytest.fixture
+def engine(plus: Checkpoint) -> Iterator[Engine]:
+    engine = Engine(plus, EngineConfig())
+    yield engine
+    engine.close()

@@ -1,0 +1,205 @@
+"""The engine's promise: what it makes is what the stock pipeline makes, in any company."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from serve_app.engine.denoise import Batch, advance, predict
+from serve_app.engine.device_loop import DeviceLoop
+from serve_app.engine.encode import encode
+from serve_app.engine.load import Checkpoint
+from serve_app.engine.schedule import next_batch
+from serve_app.engine.state import CanvasTask, DenoisingState, Ticket
+from serve_app.images.geometry import resize, scaled_to_area
+from serve_app.images.pixels import RGB
+from tests.engine.conftest import CONDITION_AREA
+from tests.engine.stock import run_stock
+
+PROMPTS = (
+    "x",
+    "change the sign to OPEN",
+    "把招牌上的字改成“营业中”",
+    "하늘을 노을로 바꾸고 나무를 추가해 주세요",
+    "make it a watercolor of the harbour at dusk, " * 12,
+)
+
+
+@cache
+def photo(number: int, width: int = 128, height: int = 128) -> RGB:
+    rng = np.random.default_rng(number)
+    small = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    return resize(small, (width, height))
+
+
+def task(
+    checkpoint: Checkpoint,
+    references: tuple[RGB, ...],
+    prompt: str = PROMPTS[1],
+    *,
+    steps: int = 4,
+    scale: float = 4.0,
+    seed: int = 7,
+) -> CanvasTask:
+    height, width, _ = references[0].shape
+    return CanvasTask(
+        references=references,
+        conditions=tuple(
+            resize(image, scaled_to_area(image.shape[1], image.shape[0], CONDITION_AREA))
+            if checkpoint.plus
+            else image
+            for image in references
+        ),
+        width=width,
+        height=height,
+        prompt=prompt,
+        negative_prompt=" ",
+        true_cfg_scale=scale,
+        num_inference_steps=steps,
+        seed=seed,
+    )
+
+
+def assert_equals_stock(checkpoint: Checkpoint, loop: DeviceLoop, job: CanvasTask) -> None:
+    ticket = Ticket(job, None)
+    loop.submit(ticket)
+    result = ticket.future.result(timeout=120)
+    latents, pixels = run_stock(checkpoint, job)
+    torch.testing.assert_close(result.latents, latents, atol=1e-5, rtol=0)
+    assert np.abs(result.pixels.astype(int) - pixels.astype(int)).max() <= 1
+
+
+@pytest.mark.parametrize("kind", ["edit", "plus", "plus-2511"])
+@pytest.mark.parametrize("steps", [1, 4, 7])
+@pytest.mark.parametrize("scale", [1.0, 4.0])
+def test_one_request_equals_the_stock_pipeline(
+    miniatures: dict[str, Checkpoint], kind: str, steps: int, scale: float
+) -> None:
+    checkpoint = miniatures[kind]
+    loop = DeviceLoop(checkpoint, max_batch_size=4)
+    try:
+        assert_equals_stock(
+            checkpoint, loop, task(checkpoint, (photo(1),), steps=steps, scale=scale)
+        )
+    finally:
+        loop.close()
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_prompts_of_any_length_and_language_equal_the_stock_pipeline(
+    plus: Checkpoint, device_loop: DeviceLoop, prompt: str
+) -> None:
+    assert_equals_stock(plus, device_loop, task(plus, (photo(2),), prompt))
+
+
+def test_two_images_of_different_shapes_equal_the_stock_pipeline(
+    plus: Checkpoint, device_loop: DeviceLoop
+) -> None:
+    images = (photo(3, 160, 96), photo(4, 128, 128))
+    assert_equals_stock(plus, device_loop, task(plus, images))
+
+
+def test_stacked_requests_equal_the_stock_pipeline(
+    plus: Checkpoint, device_loop: DeviceLoop
+) -> None:
+    jobs = [
+        task(plus, (photo(n),), prompt, steps=3 + n, scale=1.0 if n == 2 else 3.5, seed=n)
+        for n, prompt in enumerate(PROMPTS)
+    ]
+    tickets = [Ticket(job, None) for job in jobs]
+    for ticket in tickets:
+        device_loop.submit(ticket)
+    for job, ticket in zip(jobs, tickets, strict=True):
+        result = ticket.future.result(timeout=120)
+        latents, pixels = run_stock(plus, job)
+        torch.testing.assert_close(result.latents, latents, atol=1e-4, rtol=0)
+        assert np.abs(result.pixels.astype(int) - pixels.astype(int)).max() <= 1
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A request of a mix: when it comes, and whether it leaves before its end."""
+
+    at_step: int
+    prompt: int
+    steps: int
+    scale: float
+    shape: int
+    leaves_after: int | None
+
+
+arrivals = st.builds(
+    Arrival,
+    at_step=st.integers(0, 6),
+    prompt=st.integers(0, len(PROMPTS) - 1),
+    steps=st.integers(1, 7),
+    scale=st.sampled_from([1.0, 2.5, 4.0, 7.0]),
+    shape=st.integers(0, 1),
+    leaves_after=st.one_of(st.none(), st.integers(0, 3)),
+)
+SHAPES = ((128, 128), (160, 96))
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(mix=st.lists(arrivals, min_size=1, max_size=7), limit=st.integers(1, 5))
+def test_a_result_does_not_depend_on_who_else_is_in_the_batch(
+    plus: Checkpoint, mix: list[Arrival], limit: int
+) -> None:
+    """Requests join and leave between steps as drawn; each must end as it does alone."""
+    with torch.no_grad():
+        together = _run_mix(plus, mix, limit)
+        for index, arrival in enumerate(mix):
+            if arrival.leaves_after is None:
+                alone = _encoded(plus, index, arrival)
+                while not alone.done:
+                    _step(plus, [alone])
+                torch.testing.assert_close(
+                    together[index].latents, alone.latents, atol=1e-4, rtol=0
+                )
+
+
+def _encoded(checkpoint: Checkpoint, index: int, arrival: Arrival) -> DenoisingState:
+    job = task(
+        checkpoint,
+        (photo(index, *SHAPES[arrival.shape]),),
+        PROMPTS[arrival.prompt],
+        steps=arrival.steps,
+        scale=arrival.scale,
+        seed=index,
+    )
+    return encode(checkpoint, Ticket(job, None))
+
+
+def _step(checkpoint: Checkpoint, states: list[DenoisingState]) -> None:
+    velocities = predict(checkpoint.pipeline.transformer, Batch.of(states))
+    for state, velocity in zip(states, velocities, strict=True):
+        advance(state, velocity)
+
+
+def _run_mix(checkpoint: Checkpoint, mix: list[Arrival], limit: int) -> dict[int, DenoisingState]:
+    states: dict[int, DenoisingState] = {}
+    clock = 0
+    while len(states) < len(mix) or any(_running(mix[i], s) for i, s in states.items()):
+        for index, arrival in enumerate(mix):
+            if index not in states and arrival.at_step <= clock:
+                states[index] = _encoded(checkpoint, index, arrival)
+        clock += 1
+        batch = next_batch([s for i, s in states.items() if _running(mix[i], s)], limit)
+        if batch:
+            _step(checkpoint, batch)
+        for state in batch:
+            state.last_served = clock
+    return states
+
+
+def _running(arrival: Arrival, state: DenoisingState) -> bool:
+    left = arrival.leaves_after is not None and state.step >= arrival.leaves_after
+    return not state.done and not left
