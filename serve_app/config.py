@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
+from serve_app.errors import ConfigurationError
+
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
@@ -83,7 +85,9 @@ class TypeParameters(Section):
     negative_prompt: str = " "
 
 
-def _parameters_by_type() -> dict[Literal["semantic", "appearance", "text", "hybrid"], TypeParameters]:
+def _parameters_by_type() -> dict[
+    Literal["semantic", "appearance", "text", "hybrid"], TypeParameters
+]:
     return {
         "semantic": TypeParameters(true_cfg_scale=3.5),
         "appearance": TypeParameters(true_cfg_scale=4.5),
@@ -95,9 +99,9 @@ def _parameters_by_type() -> dict[Literal["semantic", "appearance", "text", "hyb
 class PlanningConfig(Section):
     """Parameters per edit type, unless a request sets them."""
 
-    edit_types: dict[
-        Literal["semantic", "appearance", "text", "hybrid"], TypeParameters
-    ] = Field(default_factory=_parameters_by_type)
+    edit_types: dict[Literal["semantic", "appearance", "text", "hybrid"], TypeParameters] = Field(
+        default_factory=_parameters_by_type
+    )
     true_cfg_scale: float | None = Field(
         None, ge=1.0, le=20.0, description="Overrides every type: for few-step models 1.0."
     )
@@ -127,6 +131,18 @@ class StorageConfig(Section):
         "need a local folder: `local_root`.",
     )
     local_root: Path | None = Field(None, description="Defaults to `root` if that is local.")
+
+    @property
+    def folder(self) -> Path:
+        """The local folder; raises ``ConfigurationError`` if there is none."""
+        if self.local_root is not None:
+            return self.local_root.expanduser()
+        if "://" in self.root:
+            raise ConfigurationError(
+                "`storage.root` is not on this machine: set `storage.local_root` to a folder.",
+                "storage.local_root",
+            )
+        return Path(self.root).expanduser()
 
 
 class QualityConfig(Section):

@@ -51,10 +51,14 @@ class InvalidRequest(EditServiceError):
 
 
 class MissingField(InvalidRequest):
+    """400: a field the route needs is not there."""
+
     code = "missing_field"
 
 
 class UnknownField(InvalidRequest):
+    """400: a field the route doesn't have; never silently ignored."""
+
     code = "unknown_field"
 
 
@@ -73,10 +77,14 @@ class NotFound(EditServiceError):
 
 
 class ModelNotFound(NotFound):
+    """404: this service runs another model."""
+
     code = "model_not_found"
 
 
 class MethodNotAllowed(InvalidRequest):
+    """405: the route exists, but not with this method."""
+
     code = "method_not_allowed"
     status = 405
 

@@ -47,7 +47,9 @@ class EditRequest:
 
     ``seed`` is 0 to 2**63 - 1, ``"random"``, or ``None`` to derive it from the content,
     so that identical requests are one edit. ``true_cfg_scale`` is 1 to 20,
-    ``num_inference_steps`` 1 to 200, ``max_attempts`` 1 to 4.
+    ``num_inference_steps`` 1 to 200, ``max_attempts`` 1 to 4. ``variation`` tells apart
+    the images that one request asks for without a seed: the i-th of ``n`` has i, which is
+    part of the derived seed, so that they differ and can be made again.
     """
 
     images: tuple[DecodedImage, ...]
@@ -60,3 +62,4 @@ class EditRequest:
     size: OutputSize = "auto"
     max_attempts: int | None = None
     cache: CachePolicy = CachePolicy.USE
+    variation: int = 0

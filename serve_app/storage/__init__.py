@@ -1,0 +1,1 @@
+"""What outlives a request: blobs, results, uploaded files, the cache, and single flight."""

@@ -1,0 +1,117 @@
+"""Named bytes in a local folder or in any object store that fsspec knows."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from serve_app.errors import NotReady
+from serve_app.storage.atomic import write_atomically
+
+logger = logging.getLogger(__name__)
+
+BLOB_NAME = re.compile(r"[a-z]+/[0-9a-f]{2}/[a-z]+-[0-9a-f]{32,64}\.(?:png|json)")
+"""What a blob's name looks like, for example ``results/ab/edit-ab….png``."""
+
+RETRY_AFTER_S = 30.0
+"""When to come back while storage is full or away, seconds."""
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def blob_name(kind: str, object_id: str, suffix: str) -> str:
+    """Name the blob of ``object_id`` (``word-hex``), spread over 256 folders.
+
+    A name is a function of ids that the server made: nothing a client sends becomes part
+    of a path. Raises ``ValueError`` for an id of another shape.
+    """
+    _, _, digits = object_id.partition("-")
+    return _checked(f"{kind}/{digits[:2]}/{object_id}.{suffix}")
+
+
+class BlobStore:
+    """Bytes by name under ``root``: a folder (``~`` is expanded) or an fsspec URL.
+
+    Writes are atomic: a local file is written under a temporary name and renamed, and
+    object stores show an object only when it is complete. Blocking calls run in a thread.
+
+    Every method raises ``ValueError`` for a name that is not of the form ``BLOB_NAME``, and
+    ``NotReady`` when the storage is full or does not answer.
+    """
+
+    def __init__(self, root: str) -> None:
+        self._fs, self._root = fsspec.core.url_to_fs(root)
+        self._local = isinstance(self._fs, LocalFileSystem)
+
+    async def put(self, name: str, data: bytes) -> None:
+        """Store ``data`` under ``name``, replacing what was there."""
+        await asyncio.to_thread(self._put, self._path(name), data)
+
+    async def get(self, name: str) -> bytes | None:
+        """Read a blob; ``None`` if there is none."""
+        return await asyncio.to_thread(self._get, self._path(name))
+
+    async def exists(self, name: str) -> bool:
+        """Whether there is a blob of this name."""
+        return await asyncio.to_thread(self._exists, self._path(name))
+
+    async def delete(self, name: str) -> None:
+        """Remove a blob; no error if there is none."""
+        await asyncio.to_thread(self._delete, self._path(name))
+
+    def _path(self, name: str) -> str:
+        return f"{self._root.rstrip('/')}/{_checked(name)}"
+
+    def _put(self, path: str, data: bytes) -> None:
+        with _storage_errors("write"):
+            if self._local:
+                write_atomically(Path(path), [data], durable=True)
+            else:
+                self._fs.pipe_file(path, data)
+
+    def _get(self, path: str) -> bytes | None:
+        with _storage_errors("read"):
+            try:
+                return bytes(self._fs.cat_file(path))
+            except FileNotFoundError:
+                return None
+
+    def _exists(self, path: str) -> bool:
+        with _storage_errors("read"):
+            return bool(self._fs.exists(path))
+
+    def _delete(self, path: str) -> None:
+        with _storage_errors("delete"):
+            try:
+                self._fs.rm_file(path)
+            except FileNotFoundError:
+                return
+
+
+def _checked(name: str) -> str:
+    if BLOB_NAME.fullmatch(name) is None:
+        raise ValueError("not the name of a blob")
+    return name
+
+
+@contextmanager
+def _storage_errors(operation: str) -> Iterator[None]:
+    """Turn errors of the storage into 503: they are ours, not the client's, and they pass."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            message = "Storage is full, so nothing was stored. Try again later."
+        else:
+            message = "Storage does not answer. Try again later."
+        # The words of the library may hold paths: they are for the operator alone.
+        logger.error("Storage could not %s: %s: %s", operation, type(error).__name__, error)
+        raise NotReady(message, None, RETRY_AFTER_S) from error

@@ -1,0 +1,77 @@
+"""The result cache: content-addressed, in memory and on disk.
+
+A key names everything that decides an edit's pixels, so an entry never goes stale: it is
+only ever evicted. Entries are immutable and shared between callers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from cachetools import LRUCache
+
+from serve_app.edits.result import EditResult
+from serve_app.storage.disk_tier import DiskTier
+
+__all__ = ["DiskTier", "MemoryTier", "ResultCache"]
+
+
+class MemoryTier:
+    """The most recently used results, at most ``max_bytes`` by ``EditResult.nbytes``.
+
+    For one event loop; not thread-safe.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._entries: LRUCache[str, EditResult] = LRUCache(
+            max_bytes, getsizeof=lambda result: result.nbytes
+        )
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in use."""
+        return int(self._entries.currsize)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, key: str) -> EditResult | None:
+        """The entry of ``key``, which becomes the most recently used."""
+        return self._entries.get(key)
+
+    def put(self, key: str, result: EditResult) -> None:
+        """Keep a result; one that is larger than the tier is not kept."""
+        self._entries.pop(key, None)
+        if result.nbytes <= self._entries.maxsize:
+            self._entries[key] = result
+
+
+class ResultCache:
+    """Both tiers as one: memory first, then disk, which runs off the event loop.
+
+    Without ``disk`` it is the memory alone. No method raises for trouble with the disk.
+    """
+
+    def __init__(self, memory: MemoryTier, disk: DiskTier | None) -> None:
+        self._memory = memory
+        self._disk = disk
+
+    async def get(self, key: str) -> EditResult | None:
+        """The entry of ``key``, or ``None``; what the disk had is kept in memory from now on."""
+        if (held := self._memory.get(key)) is not None:
+            return held
+        if self._disk is None:
+            return None
+        found = await asyncio.to_thread(self._disk.get, key)
+        # A refresh may have put a newer entry while the disk was read: that one wins.
+        if (held := self._memory.get(key)) is not None:
+            return held
+        if found is not None:
+            self._memory.put(key, found)
+        return found
+
+    async def put(self, key: str, result: EditResult) -> None:
+        """Keep ``result`` in both tiers, replacing what was there."""
+        self._memory.put(key, result)
+        if self._disk is not None:
+            await asyncio.to_thread(self._disk.put, key, result)

@@ -1,0 +1,65 @@
+"""The result cache with single flight: where identical edits meet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from serve_app.config import CacheConfig
+from serve_app.edits.result import CacheStatus, EditOutcome, EditResult
+from serve_app.errors import InvalidRequest
+from serve_app.storage.cache import DiskTier, MemoryTier, ResultCache
+from serve_app.storage.single_flight import Lease, SingleFlight
+
+
+class SharedCache:
+    """One per key range, asked by every router: a finished edit, or the right to run it."""
+
+    def __init__(self, cache: ResultCache, lease_s: float) -> None:
+        self._cache = cache
+        self._flights: SingleFlight[EditResult | InvalidRequest] = SingleFlight(lease_s)
+
+    @classmethod
+    def open(cls, config: CacheConfig, folder: Path) -> SharedCache:
+        """Open the cache that ``config`` describes, its disk tier under ``folder``."""
+        disk = DiskTier(folder / "cache", config.disk_bytes) if config.disk_bytes else None
+        return cls(ResultCache(MemoryTier(config.memory_bytes), disk), config.lease_s)
+
+    async def claim(self, key: str) -> EditOutcome | Lease:
+        """Find the result of ``key``, wait for whoever is making it, or lead.
+
+        With a lease the caller must ``fulfil``, ``refuse`` or ``abandon`` it, and ``renew``
+        it before ``lease_s`` seconds pass in silence. Raises the error of a refused lease.
+        """
+        if (result := await self._cache.get(key)) is not None:
+            return EditOutcome(result, CacheStatus.HIT)
+        answer = await self._flights.acquire(key)
+        if isinstance(answer, InvalidRequest):
+            raise answer
+        if isinstance(answer, EditResult):
+            return EditOutcome(answer, CacheStatus.JOINED)
+        # The flight before may have landed between the look above and the lease.
+        if (result := await self._cache.get(key)) is not None:
+            self._flights.complete(answer, result)
+            return EditOutcome(result, CacheStatus.HIT)
+        return answer
+
+    async def fulfil(self, lease: Lease, result: EditResult) -> None:
+        """Keep the leader's result and give it to everybody who waits for it."""
+        self._flights.complete(lease, result)
+        await self._cache.put(lease.key, result)
+
+    async def refuse(self, lease: Lease, error: InvalidRequest) -> None:
+        """Tell everybody who waits that this request can't be served, whoever runs it."""
+        self._flights.complete(lease, error)
+
+    async def abandon(self, lease: Lease) -> None:
+        """Give the lease up: the oldest caller that waits leads next."""
+        self._flights.abandon(lease)
+
+    async def renew(self, lease: Lease) -> bool:
+        """Say that the leader still works; false if the lease was taken over."""
+        return self._flights.renew(lease)
+
+    async def replace(self, key: str, result: EditResult) -> None:
+        """Keep ``result`` in place of what was there."""
+        await self._cache.put(key, result)
