@@ -1,0 +1,1 @@
+"""Ray Serve adapters: they construct, delegate and translate, and hold no logic."""

@@ -1,0 +1,72 @@
+"""The shared cache: one replica, where identical edits of all routers meet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ray import serve
+
+from serve_app.config import ServiceConfig
+from serve_app.deployments.calls import translated
+from serve_app.edits.result import EditOutcome, EditResult
+from serve_app.errors import InvalidRequest
+from serve_app.storage.single_flight import Lease
+
+
+@serve.deployment(name="Cache")
+class Cache:
+    """Holds both tiers and the flights. Losing it loses no edit, only time."""
+
+    def __init__(self, config: ServiceConfig) -> None:
+        from serve_app.storage.shared_cache import SharedCache
+
+        self._cache = SharedCache.open(config.cache, config.storage.folder)
+
+    async def claim(self, key: str) -> EditOutcome | Lease:
+        return await self._cache.claim(key)
+
+    async def fulfil(self, lease: Lease, result: EditResult) -> None:
+        await self._cache.fulfil(lease, result)
+
+    async def refuse(self, lease: Lease, error: InvalidRequest) -> None:
+        await self._cache.refuse(lease, error)
+
+    async def replace(self, key: str, result: EditResult) -> None:
+        await self._cache.replace(key, result)
+
+    async def renew(self, lease: Lease) -> bool:
+        return await self._cache.renew(lease)
+
+    async def abandon(self, lease: Lease) -> None:
+        await self._cache.abandon(lease)
+
+
+class CacheClient:
+    """The cache behind a Serve handle, as the workflow's ``Cache``."""
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+
+    async def claim(self, key: str) -> EditOutcome | Lease:
+        with translated("cache"):
+            return await self._handle.claim.remote(key)
+
+    async def fulfil(self, lease: Lease, result: EditResult) -> None:
+        with translated("cache"):
+            await self._handle.fulfil.remote(lease, result)
+
+    async def refuse(self, lease: Lease, error: InvalidRequest) -> None:
+        with translated("cache"):
+            await self._handle.refuse.remote(lease, error)
+
+    async def replace(self, key: str, result: EditResult) -> None:
+        with translated("cache"):
+            await self._handle.replace.remote(key, result)
+
+    async def renew(self, lease: Lease) -> bool:
+        with translated("cache"):
+            return await self._handle.renew.remote(lease)
+
+    async def abandon(self, lease: Lease) -> None:
+        with translated("cache"):
+            await self._handle.abandon.remote(lease)

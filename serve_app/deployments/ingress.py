@@ -1,0 +1,49 @@
+"""The ingress: HTTP in front of the routers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ray import serve
+
+from serve_app.config import ServiceConfig
+from serve_app.deployments.router import RouterClient
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+
+@serve.deployment(name="Ingress")
+@serve.ingress()
+class Ingress:
+    """Decodes and checks what comes in, so that only good requests reach a router."""
+
+    def __init__(self, config: ServiceConfig, router: Any) -> None:
+        from serve_app.images.decode_pool import DecodePool
+        from serve_app.storage.blobs import BlobStore
+        from serve_app.workflows.gateway import EditGateway
+
+        self._config = config
+        self._blobs = BlobStore(config.storage.root)
+        self._decoder = DecodePool(config.limits)
+        self._gateway = EditGateway(RouterClient(router), config)
+
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        """Called by Serve in the replica, after the constructor."""
+        from serve_app.api.app import create_app
+        from serve_app.storage.files import FileStore
+        from serve_app.storage.results import ResultStore
+
+        return create_app(
+            self._gateway,
+            files=FileStore(self._blobs),
+            results=ResultStore(self._blobs),
+            decoder=self._decoder,
+            limits=self._config.limits,
+            model_name=self._config.model.name,
+            max_images=self._config.model.max_images,
+        )
+
+    async def __del__(self) -> None:
+        if decoder := getattr(self, "_decoder", None):
+            decoder.close()

@@ -1,0 +1,25 @@
+"""From our configuration to Serve's deployment options."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from serve_app.config import Replicas
+
+
+def deployment_options(replicas: Replicas, graceful_shutdown_s: float) -> dict[str, Any]:
+    """Options for ``Deployment.options``; autoscaling where ``max`` is above ``min``."""
+    options: dict[str, Any] = {
+        "max_ongoing_requests": replicas.max_ongoing_requests,
+        "graceful_shutdown_timeout_s": graceful_shutdown_s,
+        "ray_actor_options": {"num_cpus": replicas.num_cpus, "num_gpus": replicas.num_gpus},
+    }
+    if replicas.max > replicas.min:
+        options["autoscaling_config"] = {
+            "min_replicas": replicas.min,
+            "max_replicas": replicas.max,
+            "target_ongoing_requests": replicas.target_ongoing_requests,
+        }
+    else:
+        options["num_replicas"] = replicas.min
+    return options

@@ -1,0 +1,73 @@
+"""The router: takes planned edits through cache, editor, validator and store."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from ray import serve
+
+from serve_app.config import ServiceConfig
+from serve_app.deployments.cache import CacheClient
+from serve_app.deployments.calls import translated
+from serve_app.deployments.editor import EditorClient
+from serve_app.deployments.validator import ValidatorClient
+from serve_app.edits.model import ModelDescription
+from serve_app.edits.planning import EditPlan
+from serve_app.edits.result import EditEvent, EditOutcome
+
+
+@serve.deployment(name="Router")
+class Router:
+    """The single-edit workflow over handles to the other deployments."""
+
+    def __init__(self, config: ServiceConfig, editor: Any, validator: Any, cache: Any) -> None:
+        from serve_app.storage.blobs import BlobStore
+        from serve_app.storage.results import ResultStore
+        from serve_app.workflows.edit import EditWorkflow
+
+        self._workflow = EditWorkflow(
+            EditorClient(editor),
+            ValidatorClient(validator),
+            CacheClient(cache),
+            ResultStore(BlobStore(config.storage.root)),
+            config.cache.lease_s,
+        )
+
+    async def describe(self) -> ModelDescription:
+        return await self._workflow.describe()
+
+    async def check(self) -> None:
+        await self._workflow.check()
+
+    async def run(self, plan: EditPlan) -> EditOutcome:
+        return await self._workflow.run(plan)
+
+    async def stream(self, plan: EditPlan, partial_images: int) -> AsyncGenerator[EditEvent, None]:
+        async for event in self._workflow.stream(plan, partial_images):
+            yield event
+
+
+class RouterClient:
+    """The routers behind a Serve handle, as the gateway's ``Router``."""
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+        self._streaming = handle.options(stream=True)
+
+    async def describe(self) -> ModelDescription:
+        with translated("router"):
+            return await self._handle.describe.remote()
+
+    async def check(self) -> None:
+        with translated("router"):
+            await self._handle.check.remote()
+
+    async def run(self, plan: EditPlan) -> EditOutcome:
+        with translated("router"):
+            return await self._handle.run.remote(plan)
+
+    async def stream(self, plan: EditPlan, partial_images: int) -> AsyncGenerator[EditEvent, None]:
+        with translated("router"):
+            async for event in self._streaming.stream.remote(plan, partial_images):
+                yield event

@@ -1,0 +1,38 @@
+"""The validator: judges attempts on CPUs, beside the editors."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from ray import serve
+
+from serve_app.config import ServiceConfig
+from serve_app.deployments.calls import translated
+from serve_app.edits.request import EditType
+from serve_app.images.pixels import RGB
+from serve_app.quality.report import Report
+
+
+@serve.deployment(name="Validator")
+class Validator:
+    """Runs the checks in a thread, so that health checks are answered meanwhile."""
+
+    def __init__(self, config: ServiceConfig) -> None:
+        from serve_app.quality.validator import Validator as Checks
+
+        self._checks = Checks(config.quality)
+
+    async def judge(self, original: RGB, edited: RGB, edit_type: EditType, finite: bool) -> Report:
+        return await asyncio.to_thread(self._checks.judge, original, edited, edit_type, finite)
+
+
+class ValidatorClient:
+    """The validators behind a Serve handle, as the workflow's ``Judge``."""
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+
+    async def judge(self, original: RGB, edited: RGB, edit_type: EditType, finite: bool) -> Report:
+        with translated("validator"):
+            return await self._handle.judge.remote(original, edited, edit_type, finite)

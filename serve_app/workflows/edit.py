@@ -1,0 +1,235 @@
+"""The single edit: cache, editor, validator, again if it failed, store."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from serve_app import __version__
+from serve_app.edits.job import EditedImage, EditJob, Preview, StepDone
+from serve_app.edits.model import ModelDescription
+from serve_app.edits.planning import EditPlan
+from serve_app.edits.request import CachePolicy
+from serve_app.edits.result import (
+    CacheStatus,
+    Completed,
+    EditEvent,
+    EditOutcome,
+    EditResult,
+    PartialImage,
+    Progress,
+)
+from serve_app.errors import EditFailed, InvalidRequest, NotReady
+from serve_app.images.encoding import OutputFormat, encode
+from serve_app.quality.report import Report, Verdict
+from serve_app.storage.results import ResultStore, new_result_id
+from serve_app.storage.single_flight import Lease
+from serve_app.workflows.ports import Cache, Editor, EventSink, Judge
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Attempt:
+    """One try: its pixels, the judgement, and the seconds each stage took."""
+
+    number: int
+    seed: int
+    edited: EditedImage
+    report: Report
+    seconds: dict[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "attempt": self.number,
+            "seed": self.seed,
+            "report": self.report.to_json(),
+            "seconds": {stage: round(taken, 4) for stage, taken in self.seconds.items()},
+        }
+
+
+class EditWorkflow:
+    """Takes a planned edit all the way; knows the parts only by what they do."""
+
+    def __init__(
+        self, editor: Editor, judge: Judge, cache: Cache, results: ResultStore, lease_s: float
+    ) -> None:
+        self._editor = editor
+        self._judge = judge
+        self._cache = cache
+        self._results = results
+        self._lease_s = lease_s
+
+    async def describe(self) -> ModelDescription:
+        """The model the editors run."""
+        return await self._editor.describe()
+
+    async def check(self) -> None:
+        """Raise ``NotReady`` unless a warm editor answers."""
+        await self._editor.check()
+
+    async def run(
+        self, plan: EditPlan, sink: EventSink | None = None, partial_images: int = 0
+    ) -> EditOutcome:
+        """Answer ``plan`` from the cache, from its running twin, or by editing.
+
+        ``sink`` gets progress and previews, if this call is the one that edits.
+        """
+        if plan.cache is CachePolicy.USE:
+            return await self._run_once(plan, sink, partial_images)
+        result = await self._edit(plan, sink, partial_images)
+        if plan.cache is CachePolicy.OFF:
+            return EditOutcome(result, CacheStatus.OFF)
+        with suppress(NotReady):
+            await self._cache.replace(plan.key, result)
+        return EditOutcome(result, CacheStatus.MISS)
+
+    async def stream(self, plan: EditPlan, partial_images: int) -> AsyncGenerator[EditEvent, None]:
+        """Run ``plan``, yielding its events and at last the outcome."""
+        events: asyncio.Queue[EditEvent | None] = asyncio.Queue()
+        running = asyncio.create_task(self.run(plan, events.put_nowait, partial_images))
+        running.add_done_callback(lambda _: events.put_nowait(None))
+        try:
+            while (event := await events.get()) is not None:
+                yield event
+            yield Completed(await running)
+        finally:
+            running.cancel()
+
+    async def _run_once(
+        self, plan: EditPlan, sink: EventSink | None, partial_images: int
+    ) -> EditOutcome:
+        try:
+            claim = await self._cache.claim(plan.key)
+        except NotReady:
+            # Without its cache the service still edits, only more often.
+            result = await self._edit(plan, sink, partial_images)
+            return EditOutcome(result, CacheStatus.MISS)
+        if isinstance(claim, EditOutcome):
+            return claim
+        async with self._leading(claim):
+            result = await self._edit(plan, sink, partial_images)
+            with suppress(NotReady):
+                await self._cache.fulfil(claim, result)
+        return EditOutcome(result, CacheStatus.MISS)
+
+    @asynccontextmanager
+    async def _leading(self, lease: Lease) -> AsyncIterator[None]:
+        """Keep the lease while the body runs; if that fails, free those who wait for it.
+
+        A request that nobody can serve is refused for all; after any other failure, and
+        after a cancellation, the next in line leads.
+        """
+        renewing = asyncio.create_task(self._renew(lease))
+        try:
+            yield
+        except InvalidRequest as error:
+            await self._let_go(self._cache.refuse(lease, error))
+            raise
+        except BaseException:
+            await self._let_go(self._cache.abandon(lease))
+            raise
+        finally:
+            renewing.cancel()
+
+    @staticmethod
+    async def _let_go(release: Coroutine[Any, Any, None]) -> None:
+        # In a task of its own: the present one may be in the middle of being cancelled.
+        with suppress(NotReady):
+            await asyncio.shield(asyncio.create_task(release))
+
+    async def _renew(self, lease: Lease) -> None:
+        with suppress(NotReady):
+            while True:
+                await asyncio.sleep(self._lease_s / 3)
+                await self._cache.renew(lease)
+
+    async def _edit(
+        self, plan: EditPlan, sink: EventSink | None, partial_images: int
+    ) -> EditResult:
+        """Try until an attempt passes or the budget is spent; keep and store the best."""
+        started = time.monotonic()
+        model = await self._editor.describe()
+        attempts: list[Attempt] = []
+        for number in range(1, plan.max_attempts + 1):
+            attempts.append(await self._attempt(plan, number, sink, partial_images))
+            if attempts[-1].report.verdict is not Verdict.FAIL:
+                break
+        best = min(attempts, key=lambda attempt: (attempt.report.severity, attempt.number))
+        png = await asyncio.to_thread(encode, best.edited.pixels, OutputFormat.PNG, None)
+        result = _result(plan, model, attempts, best, png, time.monotonic() - started)
+        await self._results.put(result)
+        return result
+
+    async def _attempt(
+        self, plan: EditPlan, number: int, sink: EventSink | None, partial_images: int
+    ) -> Attempt:
+        job = plan.job(number, partial_images)
+        edited = await (self._editor.edit(job) if sink is None else self._watch(job, number, sink))
+        started = time.monotonic()
+        report = await self._judge.judge(
+            plan.images[0].pixels, edited.pixels, plan.edit_type, edited.finite
+        )
+        seconds = {**edited.seconds, "validate": time.monotonic() - started}
+        return Attempt(number, job.seed, edited, report, seconds)
+
+    async def _watch(self, job: EditJob, number: int, sink: EventSink) -> EditedImage:
+        async with aclosing(self._editor.stream(job)) as events:
+            async for event in events:
+                match event:
+                    case StepDone():
+                        sink(Progress(number, event.step, event.total))
+                    case Preview():
+                        png = await asyncio.to_thread(encode, event.pixels, OutputFormat.PNG, None)
+                        sink(PartialImage(number, event.index, png))
+                    case EditedImage():
+                        return event
+        raise EditFailed("The editor stopped before the image was finished. Try again.")
+
+
+def _result(
+    plan: EditPlan,
+    model: ModelDescription,
+    attempts: list[Attempt],
+    best: Attempt,
+    png: bytes,
+    seconds: float,
+) -> EditResult:
+    height, width, _ = best.edited.pixels.shape
+    result_id = new_result_id()
+    verdict = str(best.report.verdict)
+    metadata = {
+        "id": result_id,
+        "created_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "service_version": __version__,
+        "model": {
+            "name": model.name,
+            "family": model.family,
+            "revision": model.revision,
+            "miniature": model.miniature,
+            "dtype": model.dtype,
+        },
+        "content_key": plan.key,
+        "request": plan.to_json(),
+        "seed": best.seed,
+        "verdict": verdict,
+        "report": best.report.to_json(),
+        "kept_attempt": best.number,
+        "attempts": [attempt.to_json() for attempt in attempts],
+        "width": width,
+        "height": height,
+        "seconds": round(seconds, 4),
+    }
+    return EditResult(
+        id=result_id,
+        png=png,
+        width=width,
+        height=height,
+        seed=best.seed,
+        verdict=verdict,
+        attempts=len(attempts),
+        metadata=metadata,
+    )

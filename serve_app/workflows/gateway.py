@@ -1,0 +1,80 @@
+"""The service as the HTTP surface sees it: plan, look into the near cache, ask a router."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from serve_app.config import ServiceConfig
+from serve_app.edits.model import ModelDescription
+from serve_app.edits.planning import EditPlan, Planner
+from serve_app.edits.request import CachePolicy, EditRequest
+from serve_app.edits.result import CacheStatus, Completed, EditEvent, EditOutcome
+from serve_app.errors import NotReady
+from serve_app.storage.cache import MemoryTier
+from serve_app.workflows.ports import Router
+
+
+class EditGateway:
+    """Implements ``api.service.EditService`` over a router.
+
+    Results are immutable and named by their content, so every ingress may keep copies: a
+    hit in this near tier costs no hop. The shared cache behind the routers remains the one
+    that decides what is run.
+    """
+
+    def __init__(self, router: Router, config: ServiceConfig) -> None:
+        self._router = router
+        self._config = config
+        self._near = MemoryTier(config.cache.near_bytes)
+        self._model: ModelDescription | None = None
+        self._planner: Planner | None = None
+
+    async def edit(self, request: EditRequest) -> EditOutcome:
+        """Run one edit, or answer it from a cache."""
+        plan = await self._plan(request)
+        return self._look(plan) or self._keep(plan, await self._router.run(plan))
+
+    async def stream(
+        self, request: EditRequest, partial_images: int
+    ) -> AsyncGenerator[EditEvent, None]:
+        """Run one edit, yielding its events; a cached one completes at once."""
+        plan = await self._plan(request)
+        if outcome := self._look(plan):
+            yield Completed(outcome)
+            return
+        async with aclosing(self._router.stream(plan, partial_images)) as events:
+            async for event in events:
+                if isinstance(event, Completed):
+                    self._keep(plan, event.outcome)
+                yield event
+
+    async def model(self) -> ModelDescription:
+        """Describe the loaded model; raises ``NotReady`` while no editor answers."""
+        if self._model is None:
+            self._model = await self._router.describe()
+        return self._model
+
+    async def ready(self) -> bool:
+        """Whether a warm editor answers."""
+        try:
+            await self._router.check()
+        except NotReady:
+            return False
+        return True
+
+    async def _plan(self, request: EditRequest) -> EditPlan:
+        if self._planner is None:
+            self._planner = Planner(self._config, await self.model())
+        return self._planner.plan(request)
+
+    def _look(self, plan: EditPlan) -> EditOutcome | None:
+        if plan.cache is not CachePolicy.USE:
+            return None
+        result = self._near.get(plan.key)
+        return None if result is None else EditOutcome(result, CacheStatus.HIT)
+
+    def _keep(self, plan: EditPlan, outcome: EditOutcome) -> EditOutcome:
+        if plan.cache is not CachePolicy.OFF:
+            self._near.put(plan.key, outcome.result)
+        return outcome

@@ -1,0 +1,68 @@
+"""The parts a workflow calls. In one process they are the parts themselves, on Ray handles."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from typing import Protocol
+
+from serve_app.edits.job import EditedImage, EditJob, EditorEvent
+from serve_app.edits.model import ModelDescription
+from serve_app.edits.planning import EditPlan
+from serve_app.edits.request import EditType
+from serve_app.edits.result import EditEvent, EditOutcome, EditResult
+from serve_app.errors import InvalidRequest
+from serve_app.images.pixels import RGB
+from serve_app.quality.report import Report
+from serve_app.storage.single_flight import Lease
+
+EventSink = Callable[[EditEvent], None]
+"""Takes an event of a running edit; must not block."""
+
+
+class Editor(Protocol):
+    """Runs one attempt; cancelling the awaiting task withdraws it."""
+
+    async def describe(self) -> ModelDescription: ...
+
+    async def edit(self, job: EditJob) -> EditedImage: ...
+
+    def stream(self, job: EditJob) -> AsyncGenerator[EditorEvent, None]: ...
+
+    async def check(self) -> None:
+        """Raise ``NotReady`` unless a warm editor answers."""
+
+
+class Judge(Protocol):
+    """Judges one attempt."""
+
+    async def judge(
+        self, original: RGB, edited: RGB, edit_type: EditType, finite: bool
+    ) -> Report: ...
+
+
+class Cache(Protocol):
+    """The shared cache; raises ``NotReady`` where it can't be reached."""
+
+    async def claim(self, key: str) -> EditOutcome | Lease: ...
+
+    async def fulfil(self, lease: Lease, result: EditResult) -> None: ...
+
+    async def refuse(self, lease: Lease, error: InvalidRequest) -> None: ...
+
+    async def replace(self, key: str, result: EditResult) -> None: ...
+
+    async def renew(self, lease: Lease) -> bool: ...
+
+    async def abandon(self, lease: Lease) -> None: ...
+
+
+class Router(Protocol):
+    """Runs planned edits."""
+
+    async def describe(self) -> ModelDescription: ...
+
+    async def check(self) -> None: ...
+
+    async def run(self, plan: EditPlan) -> EditOutcome: ...
+
+    def stream(self, plan: EditPlan, partial_images: int) -> AsyncGenerator[EditEvent, None]: ...
