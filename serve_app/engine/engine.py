@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from serve_app.config import EngineConfig, ModelConfig
@@ -40,9 +41,16 @@ class Engine:
             torch.set_num_threads(config.threads)
         return cls(load_checkpoint(model, local_root), config)
 
-    @property
-    def description(self) -> ModelDescription:
+    async def describe(self) -> ModelDescription:
+        """The loaded checkpoint."""
         return self._checkpoint.description
+
+    def warm_up(self) -> None:
+        """Run one edit, so that the first caller doesn't pay for lazy initialisation."""
+        grey = np.full((64, 64, 3), 128, dtype=np.uint8)
+        _, ticket = self._prepare(EditJob((grey,), "warm up", " ", 2.0, 1, 0), None)
+        self.loop.submit(ticket)
+        ticket.future.result()
 
     async def edit(self, job: EditJob) -> EditedImage:
         """Run one job to its end.
@@ -53,7 +61,7 @@ class Engine:
         layout, ticket = await self._submit(job, None)
         return await self._result(layout, ticket)
 
-    async def stream(self, job: EditJob) -> AsyncIterator[EditorEvent]:
+    async def stream(self, job: EditJob) -> AsyncGenerator[EditorEvent, None]:
         """Run one job, yielding every step, its previews, and at last the edited image."""
         running = asyncio.get_running_loop()
         steps: asyncio.Queue[CanvasStep | None] = asyncio.Queue()
@@ -82,10 +90,10 @@ class Engine:
         return layout, ticket
 
     def _admit(self, job: EditJob) -> None:
-        if len(job.images) > self.description.max_images:
+        at_most = self._checkpoint.description.max_images
+        if len(job.images) > at_most:
             raise TooManyImages(
-                f"This model takes at most {self.description.max_images} input images; "
-                f"{len(job.images)} were sent.",
+                f"This model takes at most {at_most} input images; {len(job.images)} were sent.",
                 "image",
             )
         if self.loop.pending() >= self._config.max_pending:
@@ -115,7 +123,7 @@ class Engine:
         per_batch = self.loop.remaining_steps() / self._config.max_batch_size
         return max(1.0, math.ceil(per_batch * self.loop.step_seconds))
 
-    def check(self) -> None:
+    async def check(self) -> None:
         """Raise ``NotReady`` if work is waiting and the device has stopped making progress."""
         silent_s = time.monotonic() - self.loop.progressed_at
         if not self.loop.alive or (self.loop.pending() and silent_s > self._config.stall_after_s):

@@ -127,12 +127,12 @@ def _family(source: str, revision: str | None) -> tuple[type[Any], str]:
 
 def _device(wanted: str) -> torch.device:
     present = {
-        "cpu": True,
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
+        "cpu": True,
     }
     if wanted == "auto":
-        wanted = next(name for name in ("cuda", "mps", "cpu") if present[name])
+        wanted = next(name for name, there in present.items() if there)
     if not present[wanted]:
         raise ConfigurationError(f"`model.device` is {wanted}, which this machine lacks.", "device")
     return torch.device(wanted)

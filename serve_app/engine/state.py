@@ -74,7 +74,7 @@ class CanvasStep:
     preview: RGB | None = None
 
 
-Listener = Callable[[CanvasStep], None]
+Listener = Callable[[CanvasStep], object]
 """Called on the device thread: it must return at once and not raise."""
 
 

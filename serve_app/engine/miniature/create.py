@@ -8,7 +8,6 @@ positions, a two-stream transformer with three-axis rotary positions.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -61,7 +60,7 @@ def create_miniature(
 
 def _publish(unfinished: Path, folder: Path) -> None:
     try:
-        os.rename(unfinished, folder)
+        unfinished.rename(folder)
     except OSError:
         # Another editor on this machine was quicker; its weights are the same.
         if not (folder / CARD).is_file():

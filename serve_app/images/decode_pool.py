@@ -1,0 +1,121 @@
+"""Decoding in processes that can be stopped, and a memory of what was decoded lately.
+
+A decoder is the part of the service that meets hostile bytes: it may loop, swell or
+crash. It runs in a process of its own, is killed at its deadline, and takes nothing else
+down with it. The same picture often comes again (another instruction, another seed), so
+decoded pixels are kept by the digest of the file, within a budget of bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures.process import BrokenProcessPool
+
+from cachetools import LRUCache
+from pebble import ProcessExpired, ProcessPool
+
+from serve_app.config import LimitsConfig
+from serve_app.errors import ImageTooSlow, NotReady, UnusableImage
+from serve_app.images.decoding import decode
+from serve_app.images.limits import check_bytes
+from serve_app.images.pixels import DecodedImage
+
+Decoder = Callable[[bytes, LimitsConfig, str], DecodedImage]
+
+
+class DecodePool:
+    """Decodes in ``limits.decode_processes`` processes; use it from one event loop.
+
+    The processes are spawned, not forked: the owner has threads. They start with the
+    first image, or with ``warm``. ``decoder`` is replaced in tests only; it must be a
+    function that a fresh process can import.
+    """
+
+    def __init__(self, limits: LimitsConfig, decoder: Decoder = decode) -> None:
+        self._limits = limits
+        self._decoder = decoder
+        self._pool: ProcessPool | None = None
+        self._closed = False
+        self._recent: LRUCache[bytes, DecodedImage] = LRUCache(
+            limits.decoded_cache_bytes, getsizeof=lambda image: image.pixels.nbytes
+        )
+
+    async def warm(self) -> None:
+        """Start the processes, so that the first image does not wait for them."""
+        pool = await self._running_pool()
+        # Receiving the decoder as an argument makes the process import its module.
+        await asyncio.wrap_future(pool.schedule(callable, args=(self._decoder,)))
+
+    async def decode(self, data: bytes, param: str = "image") -> DecodedImage:
+        """Decode ``data``; its pixels are read-only, for they may be shared.
+
+        ``param`` names the request field in errors. Raises what ``decoding.decode``
+        raises, ``ImageTooSlow`` (422) after ``limits.decode_s`` of decoding (waiting for
+        a free process does not count), and ``NotReady`` (503) after ``close``, or if
+        processes keep dying. Cancelling the awaiting task stops the decoder.
+        """
+        check_bytes(data, self._limits, param)
+        # Hashing 25 MB takes longer than a loop should stand still.
+        key = await asyncio.to_thread(lambda: hashlib.sha256(data).digest())
+        if (known := self._recent.get(key)) is not None:
+            return known
+        image = await self._decode_apart(data, param)
+        image.pixels.flags.writeable = False
+        if image.pixels.nbytes <= self._recent.maxsize:
+            self._recent[key] = image
+        return image
+
+    def close(self) -> None:
+        """Stop the processes (blocks for some 0.2 s), forget the images. Repeating is harmless."""
+        self._closed = True
+        self._recent.clear()
+        if self._pool is not None:
+            _stop(self._pool)
+            self._pool = None
+
+    async def _decode_apart(self, data: bytes, param: str) -> DecodedImage:
+        # A process that dies idle (out of memory elsewhere) breaks the whole pool, and
+        # whoever comes next: that request is tried again on a new pool, once.
+        for _ in range(2):
+            pool = await self._running_pool()
+            future = pool.schedule(
+                self._decoder,
+                args=(data, self._limits, param),
+                timeout=self._limits.decode_s,
+            )
+            try:
+                image: DecodedImage = await asyncio.wrap_future(future)
+            except BrokenProcessPool:
+                continue
+            except TimeoutError as error:
+                raise ImageTooSlow(
+                    f"Decoding the image took longer than {self._limits.decode_s:g} seconds.",
+                    param,
+                ) from error
+            except ProcessExpired as error:
+                raise UnusableImage("The image is damaged and can't be decoded.", param) from error
+            else:
+                return image
+        raise NotReady("Images can't be decoded at the moment; try again.", param, 1.0)
+
+    async def _running_pool(self) -> ProcessPool:
+        if self._closed:
+            raise NotReady("The service is shutting down.")
+        broken = None if self._pool is None or self._pool.active else self._pool
+        if self._pool is None or broken is not None:
+            self._pool = ProcessPool(
+                max_workers=self._limits.decode_processes,
+                context=multiprocessing.get_context("spawn"),
+            )
+        pool = self._pool
+        if broken is not None:
+            await asyncio.to_thread(_stop, broken)
+        return pool
+
+
+def _stop(pool: ProcessPool) -> None:
+    pool.stop()
+    pool.join()

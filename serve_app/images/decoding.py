@@ -1,0 +1,76 @@
+"""Bytes of a PNG, JPEG or WebP file to pixels, refusing whatever could do harm.
+
+The limits are checked on the header, before any pixel is decoded. Only pixels come out:
+EXIF, XMP, comments, thumbnails and whatever hangs behind the picture stay behind.
+"""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import ExifTags, Image
+
+from serve_app.config import LimitsConfig
+from serve_app.errors import EditServiceError, UnusableImage
+from serve_app.images.colour import to_srgb
+from serve_app.images.limits import FORMATS, check_bytes, check_header, too_many_pixels
+from serve_app.images.pixels import DecodedImage
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What undoes each EXIF orientation; 1 is upright already."""
+
+
+def decode(data: bytes, limits: LimitsConfig, param: str) -> DecodedImage:
+    """Decode ``data`` to upright 8-bit sRGB pixels; ``colour`` says how modes are mapped.
+
+    ``param`` names the request field in errors. Raises ``InvalidRequest`` (400, empty),
+    ``PayloadTooLarge`` (413), ``UnsupportedMediaType`` (415) and ``UnusableImage`` (422:
+    over a limit on its size, animated, truncated or corrupt).
+    """
+    check_bytes(data, limits, param)
+    try:
+        with _open(data) as image:
+            check_header(image, limits, param)
+            if image.format == "PNG":
+                _check_sums(data)
+            image.load()
+            pixels = to_srgb(_upright(image))
+    except EditServiceError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise UnusableImage(too_many_pixels(limits), param) from error
+    except Exception as error:  # Pillow's readers raise nearly every type
+        raise UnusableImage("The image is damaged and can't be decoded.", param) from error
+    return DecodedImage.of(np.ascontiguousarray(pixels))
+
+
+def _open(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data), formats=FORMATS)
+
+
+def _check_sums(data: bytes) -> None:
+    """Check a PNG to its end; loading alone passes over checksums and a missing end."""
+    with _open(data) as image:
+        image.verify()
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Apply the EXIF orientation; a value that means nothing leaves the image as it is."""
+    try:
+        method = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # noqa: BLE001  broken EXIF raises many types; the pixels are sound
+        return image
+    if method is None:
+        return image
+    upright = image.transpose(method)
+    upright.info = image.info  # the colour profile and the transparent colour
+    return upright

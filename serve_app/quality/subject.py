@@ -1,0 +1,93 @@
+"""The pair of pictures under judgement, and what a check measures on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from serve_app.config import QualityConfig
+from serve_app.images.geometry import resize
+from serve_app.images.pixels import RGB
+from serve_app.quality.report import Direction
+
+Luma = NDArray[np.float32]
+"""Luma of shape (height, width), 0..255, by ITU-R BT.601."""
+
+
+def luma(pixels: RGB) -> Luma:
+    """Return the BT.601 luma of ``pixels`` (height, width, 3), 0..255."""
+    grey: Luma = cv2.cvtColor(pixels.astype(np.float32), cv2.COLOR_RGB2GRAY)
+    return grey
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An edit as the checks see it.
+
+    ``original`` and ``edited`` have one shape, that of the original, shrunk to at most
+    ``config.side`` pixels. ``result`` is the edited picture at the proportions and size it
+    came in, shrunk in the same way: enlarging would hide noise. ``finite`` is false if
+    the engine met NaN or infinity on the way to these pixels.
+    """
+
+    original: RGB
+    edited: RGB
+    result: RGB
+    finite: bool
+    config: QualityConfig
+
+    @classmethod
+    def of(cls, original: RGB, edited: RGB, finite: bool, config: QualityConfig) -> Subject:
+        """Bring both pictures, (height, width, 3) uint8, to the size of the checks.
+
+        Raises ``ValueError`` for arrays of another shape or type.
+        """
+        for pixels in (original, edited):
+            if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
+                raise ValueError("pictures must be (height, width, 3) uint8")
+            if 0 in pixels.shape:
+                raise ValueError("pictures must have pixels")
+        size = _within(original, config.side)
+        return cls(
+            resize(original, size),
+            resize(edited, size),
+            resize(edited, _within(edited, config.side)),
+            finite,
+            config,
+        )
+
+    @cached_property
+    def original_luma(self) -> Luma:
+        return luma(self.original)
+
+    @cached_property
+    def edited_luma(self) -> Luma:
+        return luma(self.edited)
+
+    @cached_property
+    def result_luma(self) -> Luma:
+        return luma(self.result)
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What a check found: ``passed`` is ``None`` where it could decide nothing."""
+
+    passed: bool | None
+    value: float | None = None
+    threshold: float | None = None
+    direction: Direction | None = None
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _within(pixels: RGB, side: int) -> tuple[int, int]:
+    """Return the (width, height) of ``pixels``, shrunk to ``side`` if it is larger."""
+    height, width, _ = pixels.shape
+    scale = min(1.0, side / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))

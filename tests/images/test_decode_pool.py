@@ -1,0 +1,163 @@
+"""The pool, with decoders that hang or die on purpose; they run in its processes."""
+
+import asyncio
+import multiprocessing
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from serve_app.config import LimitsConfig
+from serve_app.errors import (
+    EditServiceError,
+    ImageTooSlow,
+    InvalidRequest,
+    NotReady,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+    UnusableImage,
+)
+from serve_app.images.decode_pool import DecodePool, Decoder
+from serve_app.images.decoding import decode
+from serve_app.images.pixels import DecodedImage
+from tests.images.containers import photo, png, saved
+
+PHOTO = saved(photo(), "PNG")
+
+
+def hang(data: bytes, limits: LimitsConfig, param: str) -> DecodedImage:
+    """Never end, except for the photo."""
+    while data != PHOTO:
+        pass
+    return decode(data, limits, param)
+
+
+def die(data: bytes, limits: LimitsConfig, param: str) -> DecodedImage:
+    """Crash as a broken C library does, except for the photo."""
+    if data != PHOTO:
+        os._exit(3)
+    return decode(data, limits, param)
+
+
+def explode(data: bytes, limits: LimitsConfig, param: str) -> DecodedImage:
+    raise AssertionError("decoded again")
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let fresh processes import this module, whatever folder pytest was started in."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])
+
+
+@asynccontextmanager
+async def pool(limits: LimitsConfig, decoder: Decoder = decode) -> AsyncIterator[DecodePool]:
+    opened = DecodePool(limits, decoder)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+async def test_decodes_apart_and_remembers() -> None:
+    async with pool(LimitsConfig()) as decoders:
+        await decoders.warm()
+        image = await decoders.decode(PHOTO)
+        assert np.array_equal(image.pixels, np.asarray(photo()))
+        assert image.id == DecodedImage.of(image.pixels).id
+        assert not image.pixels.flags.writeable
+        assert await decoders.decode(bytes(bytearray(PHOTO))) is image
+
+
+async def test_the_memory_is_bounded_in_bytes() -> None:
+    files = [png(32, 32 + index) for index in range(3)]
+    two = LimitsConfig(decoded_cache_bytes=2 * 32 * 34 * 3)
+    async with pool(two) as decoders:
+        first = [await decoders.decode(file) for file in files]
+        again = [await decoders.decode(file) for file in reversed(files)]
+        assert again[0] is first[2]
+        assert again[1] is first[1]
+        assert again[2] is not first[0]
+    async with pool(LimitsConfig(decoded_cache_bytes=0)) as decoders:
+        assert await decoders.decode(PHOTO) is not await decoders.decode(PHOTO)
+
+
+async def test_errors_keep_their_type_and_field() -> None:
+    async with pool(LimitsConfig()) as decoders:
+        with pytest.raises(UnusableImage) as caught:
+            await decoders.decode(PHOTO[:-20], "image[]")
+        error: EditServiceError = caught.value
+        assert (error.code, error.status, error.param) == ("unusable_image", 422, "image[]")
+        assert error.message == "The image is damaged and can't be decoded."
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [(b"", InvalidRequest), (PHOTO * 9, PayloadTooLarge), (b"GIF89a", UnsupportedMediaType)],
+)
+async def test_bytes_are_judged_without_a_process(
+    data: bytes, error: type[EditServiceError]
+) -> None:
+    decoders = DecodePool(LimitsConfig(image_bytes=len(PHOTO) * 8))
+    with pytest.raises(error) as caught:
+        await decoders.decode(data, "mask")
+    assert caught.value.param == "mask"
+    assert decoders._pool is None
+
+
+async def test_a_decoder_past_its_deadline_is_killed_and_replaced() -> None:
+    async with pool(LimitsConfig(decode_s=0.5), hang) as decoders:
+        with pytest.raises(ImageTooSlow) as caught:
+            await decoders.decode(png(40, 40))
+        assert (caught.value.status, caught.value.param) == (422, "image")
+        assert (await decoders.decode(PHOTO)).width == photo().width
+
+
+async def test_the_loop_runs_while_a_decoder_hangs() -> None:
+    async with pool(LimitsConfig(decode_s=0.3), hang) as decoders:
+        await decoders.warm()
+        stuck = asyncio.create_task(decoders.decode(png(40, 40)))
+        turns = 0
+        while not stuck.done():
+            turns += 1
+            await asyncio.sleep(0.001)
+        assert turns > 20
+        assert isinstance(stuck.exception(), ImageTooSlow)
+
+
+async def test_a_decoder_that_dies_costs_only_its_own_image() -> None:
+    async with pool(LimitsConfig(), die) as decoders:
+        with pytest.raises(UnusableImage) as caught:
+            await decoders.decode(png(40, 40))
+        assert caught.value.code == "unusable_image"
+        assert (await decoders.decode(PHOTO)).width == photo().width
+
+
+async def test_an_idle_process_that_dies_is_replaced() -> None:
+    async with pool(LimitsConfig(decoded_cache_bytes=0)) as decoders:
+        await decoders.decode(PHOTO)
+        for worker in multiprocessing.active_children():
+            worker.kill()
+            worker.join()
+        assert (await decoders.decode(PHOTO)).width == photo().width
+
+
+async def test_a_cancelled_request_frees_its_process() -> None:
+    async with pool(LimitsConfig(decode_s=60.0), hang) as decoders:
+        await decoders.warm()
+        stuck = asyncio.create_task(decoders.decode(png(40, 40)))
+        await asyncio.sleep(0.1)
+        stuck.cancel()
+        assert (await asyncio.wait_for(decoders.decode(PHOTO), 20)).width == photo().width
+
+
+async def test_closing_twice_is_harmless_and_final() -> None:
+    decoders = DecodePool(LimitsConfig())
+    await decoders.decode(PHOTO)
+    decoders.close()
+    decoders.close()
+    assert not multiprocessing.active_children()
+    with pytest.raises(NotReady):
+        await decoders.decode(PHOTO)

@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.stats import entropy
+
+from serve_app.config import QualityConfig
+from serve_app.images.pixels import RGB
+from serve_app.quality.collapse import collapse, finite, luma_entropy, spectral_flatness
+from serve_app.quality.subject import Measurement, Subject, luma
+from tests.quality.pictures import PHOTOS, flat, noise, photo
+
+
+def judged(edited: RGB, is_finite: bool = True, side: int = 768) -> Subject:
+    return Subject.of(photo(), edited, is_finite, QualityConfig(side=side))
+
+
+def evidence(found: Measurement) -> tuple[float, float, float]:
+    figures = found.evidence
+    return figures["luma_std"], figures["luma_entropy_bits"], figures["spectral_flatness"]
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+def test_photos_pass(name: str) -> None:
+    found = collapse(judged(photo(name)))
+    assert found.passed
+    assert found.value is not None
+    assert found.value > 2
+
+
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_a_flat_field_fails(level: int) -> None:
+    found = collapse(judged(flat(level)))
+    assert found.passed is False
+    assert found.value == 0.0
+    assert evidence(found) == (0.0, 0.0, 0.0)
+
+
+def test_an_almost_flat_field_fails() -> None:
+    shade = np.clip(128 + np.random.default_rng(0).normal(0, 2, (256, 256, 1)), 0, 255)
+    assert collapse(judged(shade.astype(np.uint8).repeat(3, axis=2))).passed is False
+
+
+@pytest.mark.parametrize("size", [(256, 256), (200, 310), (600, 600)])
+def test_noise_fails_even_where_it_is_smaller_than_the_original(size: tuple[int, int]) -> None:
+    found = collapse(judged(noise(size=size)))
+    assert found.passed is False
+    assert evidence(found)[2] > 0.5
+
+
+def test_an_enlargement_for_the_comparison_does_not_hide_noise() -> None:
+    subject = Subject.of(photo(size=(512, 512)), noise(size=(256, 256)), True, QualityConfig())
+    assert collapse(subject).passed is False
+
+
+@given(level=st.integers(1, 60), seed=st.integers(0, 9))
+def test_white_noise_has_the_flatness_of_an_exponential_spectrum(level: int, seed: int) -> None:
+    # The power of white noise is exponentially distributed: exp(E[log p]) / E[p] = exp(-gamma).
+    image = np.random.default_rng(seed).normal(128, level, (128, 128)).astype(np.float32)
+    assert spectral_flatness(image) == pytest.approx(np.exp(-np.euler_gamma), abs=0.03)
+
+
+@given(image=arrays(np.float32, (16, 24), elements=st.integers(0, 255).map(float)))
+def test_flatness_and_entropy_stay_in_range(image: np.ndarray) -> None:
+    assert 0.0 <= spectral_flatness(image) <= 1.0
+    assert 0.0 <= luma_entropy(image) <= 8.0
+
+
+@given(image=arrays(np.float32, (9, 31), elements=st.integers(0, 255).map(float)))
+def test_entropy_is_that_of_scipy(image: np.ndarray) -> None:
+    _, counts = np.unique(image, return_counts=True)
+    assert luma_entropy(image) == pytest.approx(float(entropy(counts, base=2)), abs=1e-9)
+
+
+def test_luma_is_bt601() -> None:
+    red_green_blue = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255]]], np.uint8)
+    expected = [255 * 0.299, 255 * 0.587, 255 * 0.114]
+    assert luma(red_green_blue)[0] == pytest.approx(expected, abs=0.01)
+
+
+def test_not_finite_fails() -> None:
+    assert finite(judged(photo(), is_finite=True)).passed is True
+    assert finite(judged(photo(), is_finite=False)).passed is False
