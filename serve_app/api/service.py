@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from serve_app.edits.model import ModelDescription
@@ -16,7 +16,7 @@ class EditService(Protocol):
     async def edit(self, request: EditRequest) -> EditOutcome:
         """Run ``request`` to its end and return the result with its verdict."""
 
-    def stream(self, request: EditRequest, partial_images: int) -> AsyncIterator[EditEvent]:
+    def stream(self, request: EditRequest, partial_images: int) -> AsyncGenerator[EditEvent, None]:
         """Run ``request``, yielding progress, up to ``partial_images`` previews, the outcome."""
 
     async def model(self) -> ModelDescription:

@@ -36,6 +36,9 @@ class Editor:
     async def check(self) -> None:
         await self._engine.check()
 
+    async def load_figures(self) -> dict[str, int]:
+        return self._engine.load_figures()
+
     async def check_health(self) -> None:
         """Called by Serve: a device that no longer makes steps gets its replica replaced."""
         await self._engine.check()

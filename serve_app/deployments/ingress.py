@@ -42,6 +42,7 @@ class Ingress:
             limits=self._config.limits,
             model_name=self._config.model.name,
             max_images=self._config.model.max_images,
+            request_id_in_headers=False,  # Serve's proxy adds the header itself
         )
 
     async def __del__(self) -> None:

@@ -28,6 +28,9 @@ _UPRIGHT = {
 }
 """What undoes each EXIF orientation; 1 is upright already."""
 
+_PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
+"""The last chunk of every whole PNG, which ``verify`` lets be cut short."""
+
 
 def decode(data: bytes, limits: LimitsConfig, param: str) -> DecodedImage:
     """Decode ``data`` to upright 8-bit sRGB pixels; ``colour`` says how modes are mapped.
@@ -59,6 +62,8 @@ def _open(data: bytes) -> Image.Image:
 
 def _check_sums(data: bytes) -> None:
     """Check a PNG to its end; loading alone passes over checksums and a missing end."""
+    if _PNG_END not in data:
+        raise EOFError
     with _open(data) as image:
         image.verify()
 

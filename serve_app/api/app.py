@@ -1,0 +1,60 @@
+"""The FastAPI application, made from the parts it answers for."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+
+from serve_app import __version__
+from serve_app.api.body_limit import BodyLimitMiddleware
+from serve_app.api.context import Context
+from serve_app.api.error_responses import EXCEPTION_HANDLERS, UnexpectedErrorMiddleware
+from serve_app.api.request_id import RequestIdMiddleware
+from serve_app.api.routes import ROUTERS
+from serve_app.api.service import EditService
+from serve_app.config import LimitsConfig
+from serve_app.images.decode_pool import DecodePool
+from serve_app.storage.files import FileStore
+from serve_app.storage.results import ResultStore
+
+
+def create_app(
+    service: EditService,
+    *,
+    files: FileStore,
+    results: ResultStore,
+    decoder: DecodePool,
+    limits: LimitsConfig,
+    model_name: str,
+    max_images: int,
+    request_id_in_headers: bool = True,
+) -> FastAPI:
+    """Make the application; whoever calls it starts and closes the parts.
+
+    ``request_id_in_headers`` is false behind a server that sends ``x-request-id`` itself.
+    """
+    context = Context(
+        service=service,
+        files=files,
+        results=results,
+        decoder=decoder,
+        limits=limits,
+        model_name=model_name,
+        max_images=max_images,
+    )
+    app = FastAPI(
+        title="qwen-edit-serve",
+        summary="Batched, validated image editing with Qwen-Image-Edit.",
+        version=__version__,
+        redirect_slashes=False,
+        exception_handlers=EXCEPTION_HANDLERS,
+        # From the outside in: all below have an id, and all that fails below is answered.
+        middleware=[
+            Middleware(RequestIdMiddleware, in_headers=request_id_in_headers),
+            Middleware(UnexpectedErrorMiddleware),
+            Middleware(BodyLimitMiddleware, max_bytes=limits.body_bytes),
+        ],
+    )
+    for router in ROUTERS:
+        app.include_router(router(context))
+    return app

@@ -1,0 +1,68 @@
+"""A request's body, form or JSON, as one flat list of named values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+from starlette.requests import Request
+
+from serve_app.api.multipart import read_form
+from serve_app.errors import InvalidRequest, UnsupportedMediaType
+
+MULTIPART = "multipart/form-data"
+JSON = "application/json"
+
+
+Pairs = list[tuple[str, Any]]
+"""Names and values, in order; names may come again."""
+
+
+async def read_multipart(request: Request) -> Pairs:
+    """The parts of a form; every other kind of body is refused."""
+    if _media_type(request) != MULTIPART:
+        raise UnsupportedMediaType(f"Send the body as {MULTIPART}.")
+    return [*await read_form(request.headers["content-type"], request.stream())]
+
+
+async def read_form_or_json(request: Request) -> tuple[Pairs, bool]:
+    """The body's fields, and whether their values have JSON's types (or are all text)."""
+    media_type = _media_type(request)
+    if media_type == MULTIPART:
+        return await read_multipart(request), False
+    if media_type == JSON:
+        return [*_json_object(await request.body()).items()], True
+    raise UnsupportedMediaType(f"Send the body as {MULTIPART} or {JSON}.")
+
+
+def unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """``pairs`` as a dictionary, unless a name comes twice.
+
+    Parsers disagree on which twin counts: refusing both is the only safe reading.
+    """
+    values: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in values:
+            raise InvalidRequest("The field is given twice.", name[:64])
+        values[name] = value
+    return values
+
+
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(body, object_pairs_hook=unique, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        # ValueError: not JSON, not Unicode, or an integer of thousands of digits.
+        raise InvalidRequest("The body is not valid JSON.") from None
+    if not isinstance(value, dict):
+        raise InvalidRequest("The JSON body must be an object.")
+    return value
+
+
+def _refuse_constant(_: str) -> NoReturn:
+    raise ValueError

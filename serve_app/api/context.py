@@ -1,0 +1,28 @@
+"""What every group of routes works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from serve_app.api.service import EditService
+from serve_app.config import LimitsConfig
+from serve_app.images.decode_pool import DecodePool
+from serve_app.storage.files import FileStore
+from serve_app.storage.results import ResultStore
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The parts behind the routes, made once by whoever builds the application.
+
+    ``model_name`` is the one name requests may ask for; ``max_images`` is how many input
+    images the model takes.
+    """
+
+    service: EditService
+    files: FileStore
+    results: ResultStore
+    decoder: DecodePool
+    limits: LimitsConfig
+    model_name: str
+    max_images: int

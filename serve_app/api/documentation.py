@@ -1,0 +1,158 @@
+"""What ``/docs`` says of bodies and answers that FastAPI can't see in the signatures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from serve_app.api.fields import EditFields, described
+from serve_app.api.parsing import SIMPLE_FORM
+from serve_app.config import LimitsConfig
+
+
+class ErrorDetail(BaseModel):
+    """What went wrong, and in which field."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
+class ErrorBody(BaseModel):
+    """The body of every error."""
+
+    error: ErrorDetail
+    request_id: str
+
+
+Responses = dict[int | str, dict[str, Any]]
+
+_FACTS: dict[str, Any] = {
+    "id": {"type": "string", "description": "Names the result in /v1/results."},
+    "seed": {"type": "integer"},
+    "verdict": {"type": "string", "enum": ["pass", "pass_unverified", "fail"]},
+    "attempts": {"type": "integer"},
+    "cache": {"type": "string", "enum": ["miss", "hit", "joined", "off"]},
+}
+
+_FACT_HEADERS = {
+    f"x-edit-{name}": {"schema": schema, "required": False} for name, schema in _FACTS.items()
+}
+
+_EDITS_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["created", "data"],
+    "properties": {
+        "created": {"type": "integer", "description": "Seconds since 1970."},
+        "data": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "b64_json": {"type": "string"},
+                    "url": {"type": "string"},
+                    **_FACTS,
+                },
+            },
+        },
+        "output_format": {"type": "string"},
+        "size": {"type": "string", "description": "WIDTHxHEIGHT of the result."},
+    },
+}
+
+ERROR_RESPONSES: Responses = {"4XX": {"model": ErrorBody}, "5XX": {"model": ErrorBody}}
+
+EDIT_RESPONSES: Responses = {
+    200: {
+        "description": "The edited images; with `stream`, events that end with "
+        "`image_edit.completed` or `error`.",
+        "headers": _FACT_HEADERS,
+        "content": {
+            "application/json": {"schema": _EDITS_SCHEMA},
+            "text/event-stream": {"schema": {"type": "string"}},
+        },
+    },
+    **ERROR_RESPONSES,
+}
+
+IMAGE_RESPONSES: Responses = {
+    200: {
+        "description": "The image.",
+        "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
+    },
+    **ERROR_RESPONSES,
+}
+
+_FILE = {"type": "string", "format": "binary"}
+
+_IMAGE_REFERENCE = {
+    "oneOf": [
+        {"type": "string", "description": "An id from /v1/files, or a data URL."},
+        {"type": "object", "properties": {"file_id": {"type": "string"}}},
+        {"type": "object", "properties": {"image_url": {"type": "string"}}},
+    ]
+}
+
+
+def edit_body(limits: LimitsConfig, max_images: int) -> dict[str, Any]:
+    """The bodies of ``POST /v1/images/edits``."""
+    fields = _field_schemas(limits)
+
+    def body(image: dict[str, Any]) -> dict[str, Any]:
+        images = {"type": "array", "items": image, "minItems": 1, "maxItems": max_images}
+        return _object({"image": {"oneOf": [image, images]}, **fields}, ["image", "prompt"])
+
+    return _request_body(
+        {"multipart/form-data": body(_FILE), "application/json": body(_IMAGE_REFERENCE)}
+    )
+
+
+def simple_form_body(limits: LimitsConfig) -> dict[str, Any]:
+    """The body of ``POST /edit``."""
+    fields = _field_schemas(limits) | {"image": _FILE}
+    form = {name: fields[field] for name, field in SIMPLE_FORM.items()}
+    return _request_body({"multipart/form-data": _object(form, ["file", "prompt"])})
+
+
+def file_body() -> dict[str, Any]:
+    """The body of ``POST /v1/files``."""
+    return _request_body({"multipart/form-data": _object({"file": _FILE}, ["file"])})
+
+
+def _field_schemas(limits: LimitsConfig) -> dict[str, Any]:
+    schema = EditFields.model_json_schema(ref_template="{model}")
+    definitions = schema.get("$defs", {})
+    return {
+        name: _inlined(field, definitions) | {"description": described(name, limits)}
+        for name, field in schema["properties"].items()
+    }
+
+
+def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
+    """``schema`` without references: a request body in OpenAPI has no definitions."""
+    match schema:
+        case {"$ref": name}:
+            return _inlined(definitions[name], definitions)
+        case dict():
+            # Titles repeat the name, and the simple form has other names.
+            return {k: _inlined(v, definitions) for k, v in schema.items() if k != "title"}
+        case list():
+            return [_inlined(value, definitions) for value in schema]
+        case _:
+            return schema
+
+
+def _object(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": False,
+    }
+
+
+def _request_body(schemas: dict[str, Any]) -> dict[str, Any]:
+    content = {media_type: {"schema": schema} for media_type, schema in schemas.items()}
+    return {"requestBody": {"required": True, "content": content}}

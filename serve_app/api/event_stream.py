@@ -1,0 +1,87 @@
+"""Server-sent events, from the first one to the end or until the client leaves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from serve_app.api.disconnect import until_disconnect
+from serve_app.api.error_responses import as_service_error, error_body
+from serve_app.api.request_id import request_id_of
+
+_HEADERS = {
+    "cache-control": "no-cache",
+    # nginx would collect the events and deliver them together.
+    "x-accel-buffering": "no",
+}
+
+
+def event(name: str, data: Mapping[str, Any]) -> bytes:
+    """One event of the stream."""
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
+
+
+def comment(text: str) -> bytes:
+    """A line that clients skip; it shows proxies that the connection is alive."""
+    return f": {text}\n\n".encode()
+
+
+class EventStream(Response):
+    """Sends ``events``, already encoded, as they come.
+
+    The answer begins with the first event: an error before it is raised, and becomes an
+    ordinary error response. Later ones end the stream with an ``error`` event. Events are
+    taken in one task, and when the client leaves their generator is closed.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(self, events: AsyncGenerator[bytes, None]) -> None:
+        self._events = events
+        self.status_code = 200
+        self.background = None
+        self.init_headers(_HEADERS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await until_disconnect(receive, self._send(request_id_of(Request(scope)), send))
+
+    async def _send(self, request_id: str, send: Send) -> None:
+        started = False
+        async with aclosing(_ending_with_error(self._events, request_id)) as events:
+            async for chunk in events:
+                if not started:
+                    await send(self._start())
+                    started = True
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _start(self) -> Message:
+        return {
+            "type": "http.response.start",
+            "status": self.status_code,
+            "headers": self.raw_headers,
+        }
+
+
+async def _ending_with_error(
+    events: AsyncGenerator[bytes, None], request_id: str
+) -> AsyncGenerator[bytes, None]:
+    """``events``, and if they fail after the first one, the error as the last event."""
+    started = False
+    try:
+        async with aclosing(events):
+            async for one in events:
+                started = True
+                yield one
+    except Exception as error:
+        if not started:
+            raise
+        # Too late for a status: whatever it is, the stream has to say that it failed.
+        known = as_service_error(error, request_id)
+        yield event("error", error_body(known, request_id))

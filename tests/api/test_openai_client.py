@@ -1,0 +1,105 @@
+"""OpenAI's own client, unmodified, against the surface."""
+
+import base64
+from collections.abc import AsyncIterator
+from typing import Literal
+
+import httpx
+import openai
+import pytest
+from openai.types import ImageEditCompletedEvent, ImageEditPartialImageEvent
+
+from serve_app.errors import EditFailed, Overloaded
+from tests.api.conftest import PHOTO, STEPS, Surface
+
+
+@pytest.fixture
+async def client(surface: Surface) -> AsyncIterator[openai.AsyncOpenAI]:
+    async with openai.AsyncOpenAI(
+        api_key="unused",
+        base_url="http://edits.test/v1",
+        http_client=httpx.AsyncClient(transport=httpx.ASGITransport(surface.app)),  # type: ignore[arg-type]
+        max_retries=0,
+    ) as client:
+        yield client
+
+
+PNG = ("photo.png", PHOTO, "image/png")
+
+
+async def test_one_image(client: openai.AsyncOpenAI, surface: Surface) -> None:
+    answer = await client.images.edit(
+        image=PNG, prompt="night", model="qwen-image-edit", extra_body={"seed": 3, "cache": "off"}
+    )
+    assert answer.data is not None
+    assert base64.b64decode(answer.data[0].b64_json or "").startswith(b"\x89PNG")
+    assert answer.size == "64x48"
+    assert answer.data[0].seed == 3  # type: ignore[attr-defined]
+
+
+async def test_several_images_in_and_out(client: openai.AsyncOpenAI, surface: Surface) -> None:
+    answer = await client.images.edit(
+        image=[PNG, PNG],
+        prompt="night",
+        n=2,
+        size="auto",
+        response_format="url",
+        output_format="png",
+    )
+    assert answer.data is not None
+    assert len(answer.data) == 2
+    assert all((item.url or "").startswith("http://edits.test/v1/results/") for item in answer.data)
+    assert len(surface.service.requests[0].images) == 2
+
+
+@pytest.mark.parametrize("output_format", ["png", "jpeg"])
+async def test_a_stream_is_typed(
+    client: openai.AsyncOpenAI, surface: Surface, output_format: Literal["png", "jpeg"]
+) -> None:
+    stream = await client.images.edit(
+        image=PNG,
+        prompt="night",
+        stream=True,
+        partial_images=2,
+        output_format=output_format,
+    )
+    events = [event async for event in stream]
+    *partials, last = events
+    assert [type(event) for event in partials] == [ImageEditPartialImageEvent] * 2
+    assert isinstance(last, ImageEditCompletedEvent)
+    for event in events:
+        # Streamed events are not validated by the client, so do it here.
+        type(event).model_validate(event.model_dump(), strict=True)
+        assert event.size == "64x48"
+        assert event.output_format == output_format
+    assert [event.partial_image_index for event in partials] == [0, 1]  # type: ignore[union-attr]
+    assert last.verdict == "pass"  # type: ignore[attr-defined]
+    assert last.cache == "miss"  # type: ignore[attr-defined]
+
+
+async def test_an_error_in_a_stream_is_raised(client: openai.AsyncOpenAI, surface: Surface) -> None:
+    surface.service.failure, surface.service.fail_after = EditFailed("No picture."), STEPS + 1
+    stream = await client.images.edit(image=PNG, prompt="x", stream=True, partial_images=2)
+    with pytest.raises(openai.APIError) as caught:
+        _ = [event async for event in stream]
+    assert caught.value.message == "No picture."
+    assert caught.value.code == "edit_failed"
+
+
+async def test_errors_have_their_types(client: openai.AsyncOpenAI, surface: Surface) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        await client.images.edit(image=PNG, prompt="x", mask=PNG)
+    assert (caught.value.code, caught.value.param) == ("unknown_field", "mask")
+    surface.service.failure = Overloaded("The queue is full.", None, 3.0)
+    with pytest.raises(openai.RateLimitError):
+        await client.images.edit(image=PNG, prompt="x")
+    with pytest.raises(openai.RateLimitError):
+        await client.images.edit(image=PNG, prompt="x", stream=True)
+
+
+async def test_models(client: openai.AsyncOpenAI) -> None:
+    listed = [model async for model in client.models.list()]
+    assert [model.id for model in listed] == ["qwen-image-edit"]
+    assert (await client.models.retrieve("qwen-image-edit")).owned_by == "qwen-edit-serve"
+    with pytest.raises(openai.NotFoundError):
+        await client.models.retrieve("gpt-image-1")
