@@ -5,9 +5,17 @@ start with the name of the field instead of being ignored.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
 
 from serve_app.errors import ConfigurationError
 
@@ -15,9 +23,26 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class Section(BaseModel):
-    """Base of all sections: frozen, and no unknown keys."""
+    """Base of all sections: frozen, and no unknown keys.
+
+    A section given in part keeps the rest of its own default: ``editor: {num_gpus: 0}``
+    leaves the other settings as they are for editors, not for deployments in general.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        return {name: _completed(cls.model_fields.get(name), it) for name, it in given.items()}
+
+
+def _completed(field: FieldInfo | None, given: Any) -> Any:
+    if field is None or not isinstance(field.default, BaseModel) or not isinstance(given, dict):
+        return given
+    return {**field.default.model_dump(), **given}
 
 
 class ModelConfig(Section):
@@ -69,6 +94,9 @@ class LimitsConfig(Section):
     max_aspect: PositiveFloat = Field(10.0, description="Longer side over shorter side.")
     prompt_characters: PositiveInt = Field(4_000, description="Characters after NFC.")
     max_steps: PositiveInt = Field(200, description="Largest num_inference_steps.")
+    request_s: PositiveFloat = Field(
+        540.0, description="Longest time for one edit, seconds; below Serve's request_timeout_s."
+    )
     max_n: PositiveInt = Field(8, description="Largest `n`.")
     decode_s: PositiveFloat = Field(5.0, description="Deadline to decode one image, seconds.")
     decode_processes: PositiveInt = Field(1, description="Decoding processes per ingress.")
@@ -85,23 +113,19 @@ class TypeParameters(Section):
     negative_prompt: str = " "
 
 
-def _parameters_by_type() -> dict[
-    Literal["semantic", "appearance", "text", "hybrid"], TypeParameters
-]:
-    return {
-        "semantic": TypeParameters(true_cfg_scale=3.5),
-        "appearance": TypeParameters(true_cfg_scale=4.5),
-        "text": TypeParameters(true_cfg_scale=4.0, num_inference_steps=75),
-        "hybrid": TypeParameters(true_cfg_scale=4.0),
-    }
+class EditTypes(Section):
+    """Parameters of every edit type."""
+
+    semantic: TypeParameters = TypeParameters(true_cfg_scale=3.5)
+    appearance: TypeParameters = TypeParameters(true_cfg_scale=4.5)
+    text: TypeParameters = TypeParameters(num_inference_steps=75)
+    hybrid: TypeParameters = TypeParameters()
 
 
 class PlanningConfig(Section):
     """Parameters per edit type, unless a request sets them."""
 
-    edit_types: dict[Literal["semantic", "appearance", "text", "hybrid"], TypeParameters] = Field(
-        default_factory=_parameters_by_type
-    )
+    edit_types: EditTypes = EditTypes()
     true_cfg_scale: float | None = Field(
         None, ge=1.0, le=20.0, description="Overrides every type: for few-step models 1.0."
     )
@@ -176,7 +200,8 @@ class DeploymentsConfig(Section):
     ingress: Replicas = Replicas(max_ongoing_requests=200)
     router: Replicas = Replicas(max_ongoing_requests=1000)
     cache: Replicas = Replicas(max_ongoing_requests=10_000)
-    editor: Replicas = Replicas(num_cpus=1.0, num_gpus=1.0, max_ongoing_requests=64)
+    # More than `engine.max_pending`: the engine answers 429, a full replica would only queue.
+    editor: Replicas = Replicas(num_cpus=1.0, num_gpus=1.0, max_ongoing_requests=256)
     validator: Replicas = Replicas(num_cpus=0.5, max_ongoing_requests=8)
     graceful_shutdown_s: PositiveFloat = Field(
         120.0, description="Time a replica gets to finish its edits when it is replaced, seconds."

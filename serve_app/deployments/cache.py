@@ -40,6 +40,9 @@ class Cache:
     async def abandon(self, lease: Lease) -> None:
         await self._cache.abandon(lease)
 
+    async def load_figures(self) -> dict[str, int]:
+        return self._cache.load_figures()
+
 
 class CacheClient:
     """The cache behind a Serve handle, as the workflow's ``Cache``."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from ray import serve
@@ -20,11 +19,12 @@ class Validator:
 
     def __init__(self, config: ServiceConfig) -> None:
         from serve_app.quality.validator import Validator as Checks
+        from serve_app.workflows.in_process import ThreadedJudge
 
-        self._checks = Checks(config.quality)
+        self._judge = ThreadedJudge(Checks(config.quality))
 
     async def judge(self, original: RGB, edited: RGB, edit_type: EditType, finite: bool) -> Report:
-        return await asyncio.to_thread(self._checks.judge, original, edited, edit_type, finite)
+        return await self._judge.judge(original, edited, edit_type, finite)
 
 
 class ValidatorClient:

@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from serve_app.config import ServiceConfig
+from serve_app.config import ServiceConfig, TypeParameters
 from serve_app.edits.classification import Classification, classify
 from serve_app.edits.content_key import (
     attempt_seed,
@@ -93,7 +93,7 @@ class Planner:
         """Decide everything that ``request`` leaves open."""
         prompt = normalise_prompt(request.prompt)
         kind = self._classify(request, prompt)
-        defaults = self._planning.edit_types[kind.edit_type.value]
+        defaults: TypeParameters = getattr(self._planning.edit_types, kind.edit_type.value)
         negative_prompt = _first(request.negative_prompt, defaults.negative_prompt)
         scale = _first(
             request.true_cfg_scale, self._planning.true_cfg_scale, defaults.true_cfg_scale

@@ -45,7 +45,12 @@ class DeviceLoop:
         self._batch: Batch | None = None
         self._wake = threading.Condition()
         self._closed = False
-        self._served = 0
+        self.steps = 0
+        """Steps made, however many requests shared them."""
+        self.finished = 0
+        """Edits decoded and delivered."""
+        self.withdrawn = 0
+        """Edits left unfinished because their caller went away."""
         self.step_seconds = 0.0
         """Smoothed duration of a step, seconds; 0 before the first."""
         self.progressed_at = time.monotonic()
@@ -104,26 +109,37 @@ class DeviceLoop:
 
     def _drop_settled(self) -> None:
         """Free the places of those whose caller went away or whose edit failed."""
+        with self._wake:
+            waiting = [ticket for ticket in self._mailbox if not ticket.future.cancelled()]
+            self.withdrawn += len(self._mailbox) - len(waiting)
+            self._mailbox = deque(waiting)
+        self.withdrawn += sum(state.ticket.future.cancelled() for state in self._active)
         self._keep([state for state in self._active if not state.ticket.future.done()])
 
     def _admit(self) -> None:
         """Encode newcomers while there is room for them."""
-        while len(self._active) < self._max_batch_size:
+        while self._mailbox and len(self._active) < self._max_batch_size:
+            # It waits in the mailbox until it is encoded, so that it counts as pending.
+            ticket = self._mailbox[0]
+            state = self._encode(ticket)
             with self._wake:
-                if not self._mailbox:
-                    return
-                ticket = self._mailbox.popleft()
-            if ticket.future.cancelled():
-                continue
-            with self._blaming(ticket):
-                started = time.monotonic()
-                state = encode(self._checkpoint, ticket)
-                ticket.seconds["queue"] = started - ticket.submitted
-                ticket.seconds["encode"] = time.monotonic() - started
-                ticket.seconds["denoise"] = 0.0
-                state.last_served = self._served
-                with self._wake:
+                self._mailbox.popleft()
+                if state is not None:
                     self._active.append(state)
+
+    def _encode(self, ticket: Ticket) -> DenoisingState | None:
+        if ticket.future.cancelled():
+            self.withdrawn += 1
+            return None
+        with self._blaming(ticket):
+            started = time.monotonic()
+            state = encode(self._checkpoint, ticket)
+            ticket.seconds["queue"] = started - ticket.submitted
+            ticket.seconds["encode"] = time.monotonic() - started
+            ticket.seconds["denoise"] = 0.0
+            state.last_served = self.steps
+            return state
+        return None
 
     def _step(self, states: list[DenoisingState]) -> None:
         """Denoise ``states`` by one step; if that fails, each alone to find the one at fault."""
@@ -160,9 +176,9 @@ class DeviceLoop:
         self.step_seconds = (
             0.8 * self.step_seconds + 0.2 * elapsed if self.step_seconds else elapsed
         )
-        self._served += 1
+        self.steps += 1
         for state in states:
-            state.last_served = self._served
+            state.last_served = self.steps
         return elapsed
 
     def _report(self, state: DenoisingState, batch_size: int) -> None:
@@ -179,6 +195,7 @@ class DeviceLoop:
                 pixels, finite = decode(self._checkpoint, state.latents, state)
                 ticket.seconds["decode"] = time.monotonic() - started
                 _resolve(ticket, CanvasResult(pixels, finite, state.latents, ticket.seconds))
+                self.finished += 1
         self._keep([state for state in self._active if not state.done])
 
     def _keep(self, states: list[DenoisingState]) -> None:

@@ -32,6 +32,7 @@ class Engine:
     def __init__(self, checkpoint: Checkpoint, config: EngineConfig) -> None:
         self._checkpoint = checkpoint
         self._config = config
+        self._preparing = 0  # admitted, but not with the loop yet
         self.loop = DeviceLoop(checkpoint, config.max_batch_size)
 
     @classmethod
@@ -85,8 +86,12 @@ class Engine:
 
     async def _submit(self, job: EditJob, listener: Listener | None) -> tuple[Layout, Ticket]:
         self._admit(job)
-        layout, ticket = await asyncio.to_thread(self._prepare, job, listener)
-        self.loop.submit(ticket)
+        self._preparing += 1
+        try:
+            layout, ticket = await asyncio.to_thread(self._prepare, job, listener)
+            self.loop.submit(ticket)
+        finally:
+            self._preparing -= 1
         return layout, ticket
 
     def _admit(self, job: EditJob) -> None:
@@ -96,7 +101,7 @@ class Engine:
                 f"This model takes at most {at_most} input images; {len(job.images)} were sent.",
                 "image",
             )
-        if self.loop.pending() >= self._config.max_pending:
+        if self._preparing + self.loop.pending() >= self._config.max_pending:
             raise Overloaded(
                 "Too many edits are waiting. Send the request again later.", None, self.drain_s()
             )
@@ -117,6 +122,15 @@ class Engine:
         result: CanvasResult = await asyncio.wrap_future(ticket.future)
         pixels = await asyncio.to_thread(layout.restore, result.pixels)
         return EditedImage(pixels, result.finite, result.seconds)
+
+    def load_figures(self) -> dict[str, int]:
+        """What waits or runs now, and totals since the start, by name."""
+        return {
+            "pending": self.loop.pending(),
+            "steps": self.loop.steps,
+            "finished": self.loop.finished,
+            "withdrawn": self.loop.withdrawn,
+        }
 
     def drain_s(self) -> float:
         """Seconds until today's queue is done, by the measured step; at least one."""

@@ -60,6 +60,16 @@ class SharedCache:
         """Say that the leader still works; false if the lease was taken over."""
         return self._flights.renew(lease)
 
+    def load_figures(self) -> dict[str, int]:
+        """Flights in the air, and totals since the start, by name."""
+        flights = self._flights
+        return {
+            "flying": len(flights),
+            "leads": flights.leads,
+            "joins": flights.joins,
+            "handovers": flights.handovers,
+        }
+
     async def replace(self, key: str, result: EditResult) -> None:
         """Keep ``result`` in place of what was there."""
         await self._cache.put(key, result)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 
 from serve_app.config import ServiceConfig
 from serve_app.edits.model import ModelDescription
 from serve_app.edits.planning import EditPlan, Planner
 from serve_app.edits.request import CachePolicy, EditRequest
 from serve_app.edits.result import CacheStatus, Completed, EditEvent, EditOutcome
-from serve_app.errors import NotReady
+from serve_app.errors import DeadlineExceeded, NotReady
 from serve_app.storage.cache import MemoryTier
 from serve_app.workflows.ports import Router
 
@@ -32,22 +33,24 @@ class EditGateway:
 
     async def edit(self, request: EditRequest) -> EditOutcome:
         """Run one edit, or answer it from a cache."""
-        plan = await self._plan(request)
-        return self._look(plan) or self._keep(plan, await self._router.run(plan))
+        async with self._deadline():
+            plan = await self._plan(request)
+            return self._look(plan) or self._keep(plan, await self._router.run(plan))
 
     async def stream(
         self, request: EditRequest, partial_images: int
     ) -> AsyncGenerator[EditEvent, None]:
         """Run one edit, yielding its events; a cached one completes at once."""
-        plan = await self._plan(request)
-        if outcome := self._look(plan):
-            yield Completed(outcome)
-            return
-        async with aclosing(self._router.stream(plan, partial_images)) as events:
-            async for event in events:
-                if isinstance(event, Completed):
-                    self._keep(plan, event.outcome)
-                yield event
+        async with self._deadline():
+            plan = await self._plan(request)
+            if outcome := self._look(plan):
+                yield Completed(outcome)
+                return
+            async with aclosing(self._router.stream(plan, partial_images)) as events:
+                async for event in events:
+                    if isinstance(event, Completed):
+                        self._keep(plan, event.outcome)
+                    yield event
 
     async def model(self) -> ModelDescription:
         """Describe the loaded model; raises ``NotReady`` while no editor answers."""
@@ -62,6 +65,18 @@ class EditGateway:
         except NotReady:
             return False
         return True
+
+    @asynccontextmanager
+    async def _deadline(self) -> AsyncGenerator[None, None]:
+        limit_s = self._config.limits.request_s
+        try:
+            async with asyncio.timeout(limit_s):
+                yield
+        except TimeoutError as error:
+            raise DeadlineExceeded(
+                f"The edit was not finished within {limit_s:g} s and was stopped. Ask for fewer "
+                "steps or attempts, or come back when there is less load."
+            ) from error
 
     async def _plan(self, request: EditRequest) -> EditPlan:
         if self._planner is None:

@@ -1,0 +1,42 @@
+# make demo | make test | make lint | make bench
+PYTHON ?= python3
+VENV ?= .venv
+PORT ?= 8000
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test test-slow lint format bench clean help
+
+help: ## show the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	@touch $@
+
+demo: $(INSTALLED) ## serve configs/local.yaml, edit a sample, keep serving (ONCE=1: stop after it)
+	$(BIN)/qwen-edit demo configs/local.yaml --port $(PORT) $(if $(ONCE),--once)
+
+test: $(INSTALLED) ## run the tests
+	$(BIN)/pytest -m "not slow"
+
+test-slow: $(INSTALLED) ## run what is too long for every run
+	$(BIN)/pytest -m slow
+
+lint: $(INSTALLED) ## ruff, mypy, direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(INSTALLED) ## ruff's formatter and its safe fixes
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(INSTALLED) ## measure; results in benchmarks/results
+	$(BIN)/python -m benchmarks
+
+clean: ## remove the environment and what was built
+	rm -rf $(VENV) dist demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

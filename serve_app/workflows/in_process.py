@@ -1,0 +1,39 @@
+"""The whole service in one process, without Ray: for programs, tests and comparisons."""
+
+from __future__ import annotations
+
+import asyncio
+
+from serve_app.config import ServiceConfig
+from serve_app.edits.request import EditType
+from serve_app.images.pixels import RGB
+from serve_app.quality.report import Report
+from serve_app.quality.validator import Validator
+from serve_app.storage.blobs import BlobStore
+from serve_app.storage.results import ResultStore
+from serve_app.storage.shared_cache import SharedCache
+from serve_app.workflows.edit import EditWorkflow
+from serve_app.workflows.gateway import EditGateway
+from serve_app.workflows.ports import Editor
+
+
+class ThreadedJudge:
+    """The validator as a workflow's ``Judge``: its CPU work runs off the event loop."""
+
+    def __init__(self, validator: Validator) -> None:
+        self._validator = validator
+
+    async def judge(self, original: RGB, edited: RGB, edit_type: EditType, finite: bool) -> Report:
+        return await asyncio.to_thread(self._validator.judge, original, edited, edit_type, finite)
+
+
+def assemble(config: ServiceConfig, editor: Editor) -> EditGateway:
+    """Put the same parts together that ``app.build`` spreads over deployments."""
+    workflow = EditWorkflow(
+        editor,
+        ThreadedJudge(Validator(config.quality)),
+        SharedCache.open(config.cache, config.storage.folder),
+        ResultStore(BlobStore(config.storage.root)),
+        config.cache.lease_s,
+    )
+    return EditGateway(workflow, config)

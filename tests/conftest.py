@@ -1,0 +1,99 @@
+"""What tests of all layers share: photos, a local configuration, one Ray cluster."""
+
+from __future__ import annotations
+
+import io
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from PIL import Image
+from skimage import data as photos
+
+from serve_app.images.pixels import RGB
+
+ROOT = Path(__file__).parent.parent
+PHOTOS = ("astronaut", "coffee", "chelsea")
+
+
+def photo(name: str, size: tuple[int, int] | None = None) -> RGB:
+    """A photo of scikit-image, (height, width, 3) uint8, resized to (width, height)."""
+    pixels: RGB = getattr(photos, name)()
+    if size is not None:
+        pixels = _array(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
+    return pixels
+
+
+def encoded(pixels: RGB, image_format: str = "PNG") -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, image_format)
+    return buffer.getvalue()
+
+
+def decoded(data: bytes) -> RGB:
+    return _array(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
+def _array(image: Image.Image) -> Any:
+    import numpy as np
+
+    return np.asarray(image)
+
+
+def local_arguments(root: Path) -> dict[str, Any]:
+    """The ``args`` of configs/local.yaml, storing under ``root``."""
+    settings = yaml.safe_load((ROOT / "configs" / "local.yaml").read_text())
+    arguments: dict[str, Any] = settings["applications"][0]["args"]
+    arguments["storage"] = {"root": str(root)}
+    # Edits long enough to be joined and left while they run.
+    arguments["limits"] = {"max_steps": 5000}
+    # One editor: a second one starting in the middle of a test would blur what is seen.
+    arguments["deployments"]["editor"]["max"] = 1
+    return arguments
+
+
+@dataclass(frozen=True)
+class Service:
+    """The whole graph, running on this session's Ray cluster."""
+
+    url: str
+    root: Path
+
+    def handle(self, deployment: str) -> Any:
+        from ray import serve
+
+        return serve.get_deployment_handle(deployment, app_name="qwen-edit")
+
+    async def figures(self, deployment: str) -> dict[str, int]:
+        """What the editor or the cache counts."""
+        counted: dict[str, int] = await self.handle(deployment).load_figures.remote()
+        return counted
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Start Ray and the graph of configs/local.yaml, once for all tests."""
+    import ray
+    from ray import serve
+
+    from serve_app.app import build
+
+    root = tmp_path_factory.mktemp("service")
+    port = _free_port()
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    serve.start(http_options={"host": "127.0.0.1", "port": port, "request_timeout_s": 300})
+    serve.run(build(local_arguments(root)), name="qwen-edit", route_prefix="/")
+    yield Service(f"http://127.0.0.1:{port}", root)
+    serve.shutdown()
+    ray.shutdown()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

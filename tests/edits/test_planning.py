@@ -1,0 +1,136 @@
+"""Plans: what is decided for a request, and what makes two requests the same edit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serve_app.config import ModelConfig, PlanningConfig, QualityConfig, ServiceConfig
+from serve_app.edits.content_key import attempt_seed, normalise_prompt
+from serve_app.edits.model import ModelDescription
+from serve_app.edits.planning import EditPlan, Planner
+from serve_app.edits.request import CachePolicy, EditRequest, EditType, ExactSize
+from serve_app.images.pixels import DecodedImage
+
+MODEL = ModelDescription("model", "qwen-image-edit-plus", "rev-1", False, 4, "bfloat16", "cuda")
+
+
+def picture(value: int) -> DecodedImage:
+    return DecodedImage.of(np.full((40, 40, 3), value, dtype=np.uint8))
+
+
+REQUEST = EditRequest((picture(1), picture(2)), "make it blue", EditType.APPEARANCE)
+
+
+def plan(request: EditRequest, config: ServiceConfig | None = None) -> EditPlan:
+    return Planner(config or ServiceConfig(), MODEL).plan(request)
+
+
+@pytest.mark.parametrize(
+    ("edit_type", "scale", "steps"),
+    [
+        (EditType.SEMANTIC, 3.5, 50),
+        (EditType.APPEARANCE, 4.5, 50),
+        (EditType.TEXT, 4.0, 75),
+        (EditType.HYBRID, 4.0, 50),
+    ],
+)
+def test_each_edit_type_brings_its_parameters(
+    edit_type: EditType, scale: float, steps: int
+) -> None:
+    planned = plan(replace(REQUEST, edit_type=edit_type))
+    assert (planned.true_cfg_scale, planned.num_inference_steps) == (scale, steps)
+    assert planned.negative_prompt == " "
+
+
+def test_the_request_wins_over_the_few_step_setting_and_that_over_the_type() -> None:
+    few = ServiceConfig(planning=PlanningConfig(true_cfg_scale=1.0, num_inference_steps=4))
+    assert plan(REQUEST, few).num_inference_steps == 4
+    assert plan(REQUEST, few).true_cfg_scale == 1.0
+    assert plan(replace(REQUEST, num_inference_steps=9), few).num_inference_steps == 9
+
+
+def test_auto_says_why() -> None:
+    planned = plan(replace(REQUEST, edit_type="auto", prompt="make it a Ghibli scene"))
+    assert planned.edit_type is EditType.SEMANTIC
+    assert planned.reason
+
+
+def test_identical_requests_are_one_edit_with_one_seed() -> None:
+    again = EditRequest((picture(1), picture(2)), "  make   it blue\n", EditType.APPEARANCE)
+    assert plan(again).key == plan(REQUEST).key
+    assert plan(again).seed == plan(REQUEST).seed
+
+
+def test_naming_a_derived_seed_is_the_same_edit() -> None:
+    planned = plan(REQUEST)
+    assert plan(replace(REQUEST, seed=planned.seed)).key == planned.key
+
+
+CHANGES: list[dict[str, Any]] = [
+    {"images": (picture(2), picture(1))},
+    {"images": (picture(1),)},
+    {"prompt": "make it red"},
+    {"edit_type": EditType.TEXT},
+    {"negative_prompt": "blur"},
+    {"true_cfg_scale": 2.0},
+    {"num_inference_steps": 3},
+    {"seed": 5},
+    {"seed": "random"},
+    {"size": ExactSize(64, 64)},
+    {"size": "native"},
+    {"max_attempts": 1},
+    {"variation": 1},
+]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: next(iter(change)))
+def test_whatever_changes_the_picture_changes_the_key(change: dict[str, Any]) -> None:
+    assert plan(replace(REQUEST, **change)).key != plan(REQUEST).key
+
+
+def test_how_the_cache_is_used_does_not_change_the_key() -> None:
+    assert plan(replace(REQUEST, cache=CachePolicy.REFRESH)).key == plan(REQUEST).key
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        ServiceConfig(model=ModelConfig(vae_area=256 * 256)),
+        ServiceConfig(quality=QualityConfig(collapse_std=9)),
+    ],
+)
+def test_canvas_and_thresholds_are_part_of_the_key(config: ServiceConfig) -> None:
+    assert plan(REQUEST, config).key != plan(REQUEST).key
+
+
+def test_other_weights_are_another_edit() -> None:
+    other = Planner(ServiceConfig(), replace(MODEL, revision="rev-2")).plan(REQUEST)
+    assert other.key != plan(REQUEST).key
+
+
+@given(seed=st.integers(0, 2**63 - 1))
+def test_attempts_have_different_seeds_that_follow_from_the_first(seed: int) -> None:
+    seeds = [attempt_seed(seed, attempt) for attempt in range(1, 5)]
+    assert seeds[0] == seed
+    assert len(set(seeds)) == 4
+    assert seeds == [attempt_seed(seed, attempt) for attempt in range(1, 5)]
+
+
+@given(text=st.text())
+def test_normalising_a_prompt_twice_changes_nothing(text: str) -> None:
+    once = normalise_prompt(text)
+    assert normalise_prompt(once) == once
+
+
+def test_a_job_carries_the_attempts_seed_and_the_pixels() -> None:
+    planned = plan(replace(REQUEST, seed=3))
+    job = planned.job(2, partial_images=1)
+    assert job.seed == attempt_seed(3, 2)
+    assert job.partial_images == 1
+    assert (job.images[0] == REQUEST.images[0].pixels).all()

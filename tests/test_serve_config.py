@@ -1,0 +1,106 @@
+"""Every shipped configuration builds; unknown keys are refused, Serve's and ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+from typer.testing import CliRunner
+
+from serve_app.app import build
+from serve_app.cli import app
+from serve_app.config import PlanningConfig, ServiceConfig
+from serve_app.errors import ConfigurationError
+from serve_app.serve_config import check
+from tests.conftest import ROOT
+
+CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+NAMES = [path.name for path in CONFIGS]
+
+
+def changed(tmp_path: Path, *path: str | int, value: Any) -> Path:
+    """configs/local.yaml with one setting changed."""
+    settings = yaml.safe_load((ROOT / "configs" / "local.yaml").read_text())
+    place = settings
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    file = tmp_path / "changed.yaml"
+    file.write_text(yaml.safe_dump(settings))
+    return file
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=NAMES)
+def test_every_configuration_builds(path: Path) -> None:
+    (config,) = check(path)
+    arguments = yaml.safe_load(path.read_text())["applications"][0]["args"]
+    application = build(arguments)
+    assert application is not None
+    assert config.deployments.editor.num_gpus == (0 if path.name == "local.yaml" else 1)
+
+
+def test_both_promised_configurations_are_there() -> None:
+    assert {"local.yaml", "single_gpu.yaml"} <= set(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("path", "named"),
+    [
+        (("http_option",), "http_option"),
+        (("http_options", "prt"), "http_options.prt"),
+        (("applications", 0, "import_pth"), "applications.0.import_pth"),
+        (("applications", 0, "deployments"), "applications.0.deployments.0.nam"),
+    ],
+)
+def test_keys_that_serve_would_ignore_are_refused(
+    tmp_path: Path, path: tuple[str | int, ...], named: str
+) -> None:
+    value = [{"nam": "Editor"}] if path[-1] == "deployments" else 1
+    with pytest.raises(ConfigurationError, match=named):
+        check(changed(tmp_path, *path, value=value))
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("applications", 0, "args", "modle"), {}),
+        (("applications", 0, "args", "model", "checkpont"), "x"),
+        (("applications", 0, "args", "engine", "max_batch_size"), 0),
+        (("applications", 0, "args", "planning", "edit_types"), {"semantics": {}}),
+    ],
+)
+def test_our_own_unknown_or_wrong_settings_are_refused(
+    tmp_path: Path, path: tuple[str | int, ...], value: Any
+) -> None:
+    file = changed(tmp_path, *path, value=value)
+    with pytest.raises(ValidationError):
+        check(file)
+    with pytest.raises(ValidationError):
+        build(yaml.safe_load(file.read_text())["applications"][0]["args"])
+
+
+def test_the_command_names_what_is_wrong(tmp_path: Path) -> None:
+    run = CliRunner().invoke(app, ["check-config", str(CONFIGS[0])])
+    assert run.exit_code == 0
+    wrong = changed(tmp_path, "applications", 0, "args", "modle", value={})
+    run = CliRunner().invoke(app, ["check-config", str(wrong)])
+    assert run.exit_code == 1
+    assert "modle" in run.output
+
+
+def test_a_partly_given_edit_type_keeps_its_own_defaults() -> None:
+    planning = PlanningConfig.model_validate(
+        {"edit_types": {"appearance": {"num_inference_steps": 9}}}
+    )
+    assert planning.edit_types.appearance.num_inference_steps == 9
+    assert planning.edit_types.appearance.true_cfg_scale == 4.5
+    assert planning.edit_types.semantic.true_cfg_scale == 3.5
+
+
+def test_a_partly_given_deployment_keeps_its_own_defaults() -> None:
+    config = ServiceConfig.model_validate({"deployments": {"editor": {"num_gpus": 0}}})
+    assert config.deployments.editor.max_ongoing_requests > config.engine.max_pending
+    assert config.deployments.router == ServiceConfig().deployments.router

@@ -1,0 +1,49 @@
+"""The whole service in one process, with the real engine on the miniature."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from serve_app.config import (
+    CacheConfig,
+    EngineConfig,
+    ModelConfig,
+    PlanningConfig,
+    ServiceConfig,
+    StorageConfig,
+)
+from serve_app.edits.request import EditRequest
+from serve_app.engine.engine import Engine
+from serve_app.images.pixels import DecodedImage
+from tests.conftest import photo
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(scope="session")
+def engine(models: Path) -> Iterator[Engine]:
+    model = ModelConfig(name="miniature", vae_area=64 * 64, condition_area=56 * 56)
+    engine = Engine.load(model, EngineConfig(), models)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> ServiceConfig:
+    return ServiceConfig(
+        model=ModelConfig(name="miniature", vae_area=64 * 64, condition_area=56 * 56),
+        planning=PlanningConfig(num_inference_steps=3, max_attempts=3),
+        cache=CacheConfig(lease_s=5),
+        storage=StorageConfig(root=str(tmp_path)),
+    )
+
+
+@pytest.fixture(scope="session")
+def request_for_blue() -> EditRequest:
+    return EditRequest((DecodedImage.of(photo("coffee", (96, 64))),), "make it blue")

@@ -1,0 +1,300 @@
+"""The way of a single edit: attempts, verdicts, caching, and what happens when parts fail."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from serve_app.config import LimitsConfig, QualityConfig, ServiceConfig
+from serve_app.edits.job import EditedImage, EditJob, EditorEvent
+from serve_app.edits.model import ModelDescription
+from serve_app.edits.request import CachePolicy, EditRequest
+from serve_app.edits.result import CacheStatus, Completed, PartialImage, Progress
+from serve_app.engine.engine import Engine
+from serve_app.errors import DeadlineExceeded, EditFailed, InvalidRequest, NotReady
+from serve_app.storage.blobs import BlobStore
+from serve_app.storage.results import ResultStore
+from serve_app.workflows.in_process import assemble
+from tests.conftest import decoded
+
+
+class FaultyEditor:
+    """The real engine with faults switched on: the crashes that can't be had otherwise.
+
+    The first ``flat`` results are black, as an overflowing decoder makes them; the first
+    ``failing`` edits raise ``error``. ``hold`` lets edits start and then wait until it is set.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        flat: int = 0,
+        failing: int = 0,
+        error: Exception | None = None,
+        hold: asyncio.Event | None = None,
+    ) -> None:
+        self._engine = engine
+        self._flat = flat
+        self._failing = failing
+        self._error = error or EditFailed("The device failed.")
+        self._hold = hold
+        self.started = asyncio.Event()
+        self.jobs: list[EditJob] = []
+
+    async def describe(self) -> ModelDescription:
+        return await self._engine.describe()
+
+    async def check(self) -> None:
+        await self._engine.check()
+
+    async def edit(self, job: EditJob) -> EditedImage:
+        self.jobs.append(job)
+        number = len(self.jobs)
+        self.started.set()
+        if self._hold is not None:
+            await self._hold.wait()
+        if number <= self._failing:
+            raise self._error
+        edited = await self._engine.edit(job)
+        if number <= self._flat:
+            return replace(edited, pixels=np.zeros_like(edited.pixels), finite=False)
+        return edited
+
+    async def stream(self, job: EditJob) -> AsyncGenerator[EditorEvent, None]:
+        self.jobs.append(job)
+        async for event in self._engine.stream(job):
+            yield event
+
+
+async def test_the_result_has_the_inputs_size_and_its_record_is_stored(
+    engine: Engine, config: ServiceConfig, request_for_blue: EditRequest
+) -> None:
+    outcome = await assemble(config, engine).edit(request_for_blue)
+    result = outcome.result
+    assert outcome.cache is CacheStatus.MISS
+    assert (result.width, result.height) == (96, 64)
+    assert decoded(result.png).shape == (64, 96, 3)
+    store = ResultStore(BlobStore(config.storage.root))
+    assert await store.image(result.id) == result.png
+    assert await store.metadata(result.id) == result.metadata
+    assert result.metadata["verdict"] == result.verdict
+
+
+async def test_a_failed_attempt_is_tried_again_with_another_seed(
+    engine: Engine, config: ServiceConfig, request_for_blue: EditRequest
+) -> None:
+    editor = FaultyEditor(engine, flat=2)
+    result = (await assemble(config, editor).edit(request_for_blue)).result
+    assert result.attempts == 3
+    assert len({job.seed for job in editor.jobs}) == 3
+    assert result.seed == editor.jobs[2].seed
+    verdicts = [a["report"]["verdict"] for a in result.metadata["attempts"]]
+    assert verdicts == ["fail", "fail", "pass_unverified"]
+    assert result.verdict == "pass_unverified"
+
+
+async def test_a_spent_budget_returns_the_best_attempt_with_an_honest_verdict(
+    engine: Engine, config: ServiceConfig, request_for_blue: EditRequest
+) -> None:
+    # Everything counts as collapsed, and the first result isn't finite besides.
+    impossible = config.model_copy(update={"quality": QualityConfig(collapse_std=250)})
+    editor = FaultyEditor(engine, flat=1)
+    result = (await assemble(impossible, editor).edit(request_for_blue)).result
+    assert result.attempts == 3
+    assert result.verdict == "fail"
+    assert result.metadata["kept_attempt"] == 2
+    assert result.seed == editor.jobs[1].seed
+    assert result.metadata["report"]["reasons"]
+
+
+async def test_the_attempt_budget_of_the_request_is_kept(
+    engine: Engine, config: ServiceConfig, request_for_blue: EditRequest
+) -> None:
+    editor = FaultyEditor(engine, flat=9)
+    await assemble(config, editor).edit(replace(request_for_blue, max_attempts=1))
+    assert len(editor.jobs) == 1
+
+
+async def test_a_reported_seed_makes_the_same_picture_again(
+    engine: Engine, config: ServiceConfig, request_for_blue: EditRequest
+) -> None:
+    service = assemble(config, FaultyEditor(engine, flat=1))
+    first = (await service.edit(request_for_blue)).result
+    again = (
+        await service.edit(
+            replace(request_for_blue, seed=first.seed, max_attempts=1, cache=CachePolicy.OFF)
+        )
+    ).result
+    assert (decoded(first.png) == decoded(again.png)).all()
+
+
+async def test_cache_policies(
+    engine: Engine, config: ServiceConfig, request_for_blue: EditRequest
+) -> None:
+    editor = FaultyEditor(engine)
+    service = assemble(config, editor)
+    asked = [CachePolicy.OFF, CachePolicy.USE, CachePolicy.USE, CachePolicy.REFRESH]
+    answers = [await service.edit(replace(request_for_blue, cache=policy)) for policy in asked]
+    assert [answer.cache for answer in answers] == [
+        CacheStatus.OFF,
+        CacheStatus.MISS,
+        CacheStatus.HIT,
+        CacheStatus.MISS,
+    ]
+    assert len(editor.jobs) == 3
+
+
+async def test_a_restarted_service_answers_from_the_disk_tier(
+    engine: Engine, config: ServiceConfig, request_for_blue: EditRequest
+) -> None:
+    first = await assemble(config, engine).edit(request_for_blue)
+    editor = FaultyEditor(engine)
+    second = await assemble(config, editor).edit(request_for_blue)
+    assert second.cache is CacheStatus.HIT
+    assert second.result.png == first.result.png
+    assert editor.jobs == []
+
+
+async def test_random_seeds_make_different_edits(
+    engine: Engine, config: ServiceConfig, request_for_blue: EditRequest
+) -> None:
+    service = assemble(config, engine)
+    random = replace(request_for_blue, seed="random")
+    first, second = await asyncio.gather(service.edit(random), service.edit(random))
+    assert first.result.seed != second.result.seed
+    assert first.result.png != second.result.png
+
+
+async def test_identical_requests_are_one_edit(
+    engine: Engine, config: ServiceConfig, request_for_blue: EditRequest
+) -> None:
+    editor = FaultyEditor(engine)
+    service = assemble(config, editor)
+    answers = await asyncio.gather(*(service.edit(request_for_blue) for _ in range(50)))
+    assert len(editor.jobs) == 1
+    assert len({answer.result.id for answer in answers}) == 1
+    statuses = [answer.cache for answer in answers]
+    assert statuses.count(CacheStatus.MISS) == 1
+
+
+async def test_a_cancelled_leader_hands_over(
+    engine: Engine, config: ServiceConfig, request_for_blue: EditRequest
+) -> None:
+    release = asyncio.Event()
+    editor = FaultyEditor(engine, hold=release)
+    service = assemble(config, editor)
+    leader = asyncio.create_task(service.edit(request_for_blue))
+    await editor.started.wait()
+    followers = [asyncio.create_task(service.edit(request_for_blue)) for _ in range(5)]
+    await asyncio.sleep(0)
+    leader.cancel()
+    release.set()
+    with pytest.raises(asyncio.CancelledError):
+        await leader
+    outcomes = await asyncio.gather(*followers)
+    assert len({outcome.result.id for outcome in outcomes}) == 1
+    assert len(editor.jobs) == 2
+
+
+async def test_a_failing_leader_fails_alone(
+    engine: Engine, config: ServiceConfig, request_for_blue: EditRequest
+) -> None:
+    release = asyncio.Event()
+    editor = FaultyEditor(engine, failing=1, hold=release)
+    service = assemble(config, editor)
+    callers = [asyncio.create_task(service.edit(request_for_blue)) for _ in range(4)]
+    await editor.started.wait()
+    release.set()
+    outcomes: list[Any] = await asyncio.gather(*callers, return_exceptions=True)
+    assert sum(isinstance(outcome, EditFailed) for outcome in outcomes) == 1
+    assert len(editor.jobs) == 2
+
+
+async def test_a_request_that_nobody_can_serve_is_refused_for_all_at_once(
+    engine: Engine, config: ServiceConfig, request_for_blue: EditRequest
+) -> None:
+    release = asyncio.Event()
+    refusal = InvalidRequest("The prompt is too long.", "prompt")
+    editor = FaultyEditor(engine, failing=99, error=refusal, hold=release)
+    service = assemble(config, editor)
+    callers = [asyncio.create_task(service.edit(request_for_blue)) for _ in range(10)]
+    await editor.started.wait()
+    release.set()
+    outcomes: list[Any] = await asyncio.gather(*callers, return_exceptions=True)
+    assert all(isinstance(outcome, InvalidRequest) for outcome in outcomes)
+    assert len(editor.jobs) == 1
+
+
+async def test_without_its_cache_the_service_still_edits(
+    engine: Engine,
+    config: ServiceConfig,
+    request_for_blue: EditRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    service = assemble(config, engine)
+
+    async def gone(*_: object) -> None:
+        raise NotReady("The cache is away.")
+
+    for method in ("claim", "fulfil", "replace", "renew", "abandon"):
+        monkeypatch.setattr(f"serve_app.storage.shared_cache.SharedCache.{method}", gone)
+    for policy in (CachePolicy.USE, CachePolicy.REFRESH):
+        outcome = await service.edit(replace(request_for_blue, seed="random", cache=policy))
+        assert outcome.cache is CacheStatus.MISS
+
+
+async def test_a_stream_reports_every_step_its_previews_and_the_outcome(
+    engine: Engine, config: ServiceConfig, request_for_blue: EditRequest
+) -> None:
+    service = assemble(config, engine)
+    asked = replace(request_for_blue, num_inference_steps=6)
+    events = [event async for event in service.stream(asked, 2)]
+    steps = [event.step for event in events if isinstance(event, Progress)]
+    previews = [event for event in events if isinstance(event, PartialImage)]
+    assert steps == [1, 2, 3, 4, 5, 6]
+    assert [preview.index for preview in previews] == [0, 1]
+    assert decoded(previews[0].png).shape == (64, 96, 3)
+    assert isinstance(events[-1], Completed)
+    cached = [event async for event in service.stream(asked, 2)]
+    (only,) = cached
+    assert isinstance(only, Completed)
+    assert only.outcome.cache is CacheStatus.HIT
+
+
+async def test_a_stream_that_is_left_withdraws_its_edit(
+    engine: Engine, config: ServiceConfig, request_for_blue: EditRequest
+) -> None:
+    service = assemble(config, engine)
+    withdrawn = engine.load_figures()["withdrawn"]
+    events = service.stream(replace(request_for_blue, num_inference_steps=150), 0)
+    await anext(events)
+    await events.aclose()
+    while engine.load_figures()["pending"]:
+        await asyncio.sleep(0.001)
+    assert engine.load_figures()["withdrawn"] == withdrawn + 1
+
+
+async def test_ready_tells_whether_an_editor_answers(engine: Engine, config: ServiceConfig) -> None:
+    class AwayEditor(FaultyEditor):
+        async def check(self) -> None:
+            raise NotReady("No editor.")
+
+    assert await assemble(config, engine).ready()
+    assert not await assemble(config, AwayEditor(engine)).ready()
+
+
+async def test_an_edit_over_its_time_is_stopped(
+    engine: Engine, config: ServiceConfig, request_for_blue: EditRequest
+) -> None:
+    never = asyncio.Event()
+    editor = FaultyEditor(engine, hold=never)
+    short = config.model_copy(update={"limits": LimitsConfig(request_s=0.05)})
+    with pytest.raises(DeadlineExceeded) as caught:
+        await assemble(short, editor).edit(request_for_blue)
+    assert caught.value.status == 504
