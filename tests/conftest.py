@@ -83,7 +83,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     from serve_app.app import build
 
     root = tmp_path_factory.mktemp("service")
-    port = _free_port()
+    port = free_port()
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     serve.start(http_options={"host": "127.0.0.1", "port": port, "request_timeout_s": 300})
     serve.run(build(local_arguments(root)), name="qwen-edit", route_prefix="/")
@@ -92,7 +92,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     ray.shutdown()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -159,6 +159,8 @@ class DeviceLoop:
         for state, velocity in zip(states, velocities, strict=True):
             with self._blaming(state.ticket):
                 advance(state, velocity)
+        # A GPU runs behind the host: without waiting, nobody could join or leave in time.
+        self._checkpoint.synchronize()
         elapsed = self._note_step(states, started)
         for state in states:
             state.ticket.seconds["denoise"] += elapsed
@@ -194,8 +196,11 @@ class DeviceLoop:
             with self._blaming(ticket):
                 pixels, finite = decode(self._checkpoint, state.latents, state)
                 ticket.seconds["decode"] = time.monotonic() - started
-                _resolve(ticket, CanvasResult(pixels, finite, state.latents, ticket.seconds))
-                self.finished += 1
+                result = CanvasResult(pixels, finite, state.latents, ticket.seconds)
+                if _resolve(ticket, result):
+                    self.finished += 1
+                else:
+                    self.withdrawn += 1
         self._keep([state for state in self._active if not state.done])
 
     def _keep(self, states: list[DenoisingState]) -> None:
@@ -227,11 +232,13 @@ class DeviceLoop:
             _fail(ticket, NotReady("This editor is shutting down. Send the request again."))
 
 
-def _resolve(ticket: Ticket, result: CanvasResult) -> None:
+def _resolve(ticket: Ticket, result: CanvasResult) -> bool:
+    """Deliver ``result``; false if the caller has gone."""
     try:
         ticket.future.set_result(result)
     except InvalidStateError:
-        logger.debug("an edit finished after its caller had gone")
+        return False
+    return True
 
 
 def _fail(ticket: Ticket, error: Exception) -> None:

@@ -60,6 +60,15 @@ def prompt_length(checkpoint: Checkpoint, task: CanvasTask) -> int:
     return longest + images
 
 
+def has_reserved_token(checkpoint: Checkpoint, prompt: str) -> bool:
+    """Whether a prompt spells out a special token, which the processor would take for one.
+
+    ``<|image_pad|>`` in a prompt asks the encoder for an image that is not there.
+    """
+    tokens = checkpoint.pipeline.tokenizer.added_tokens_decoder.values()
+    return any(token.special and token.content in prompt for token in tokens)
+
+
 def preview_steps(steps: int, previews: int) -> tuple[int, ...]:
     """Spread ``previews`` evenly over ``steps``, never on the last; fewer if steps are few."""
     return tuple(

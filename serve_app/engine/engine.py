@@ -16,7 +16,7 @@ from serve_app.edits.job import EditedImage, EditJob, EditorEvent, Preview, Step
 from serve_app.edits.model import ModelDescription
 from serve_app.engine.canvas import Layout
 from serve_app.engine.device_loop import DeviceLoop
-from serve_app.engine.encode import prompt_length
+from serve_app.engine.encode import has_reserved_token, prompt_length
 from serve_app.engine.load import Checkpoint, load_checkpoint
 from serve_app.engine.state import CanvasResult, CanvasStep, Listener, Ticket
 from serve_app.errors import InvalidRequest, NotReady, Overloaded, TooManyImages
@@ -56,7 +56,7 @@ class Engine:
     async def edit(self, job: EditJob) -> EditedImage:
         """Run one job to its end.
 
-        Raises ``TooManyImages``, ``InvalidRequest`` (prompt too long for the model),
+        Raises ``TooManyImages``, ``InvalidRequest`` (a prompt the model can't take),
         ``Overloaded``, ``NotReady`` or ``EditFailed``.
         """
         layout, ticket = await self._submit(job, None)
@@ -107,6 +107,13 @@ class Engine:
             )
 
     def _prepare(self, job: EditJob, listener: Listener | None) -> tuple[Layout, Ticket]:
+        for param in ("prompt", "negative_prompt"):
+            if has_reserved_token(self._checkpoint, getattr(job, param)):
+                raise InvalidRequest(
+                    "The text contains a token that the model reserves, such as "
+                    "`<|image_pad|>`. Leave it out.",
+                    param,
+                )
         layout = Layout.of(job, self._checkpoint)
         task = layout.task(job)
         length, capacity = prompt_length(self._checkpoint, task), self._checkpoint.token_capacity

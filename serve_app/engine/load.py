@@ -54,6 +54,14 @@ class Checkpoint:
         """
         return max(32, 2 * int(self.pipeline.vae_scale_factor))
 
+    def synchronize(self) -> None:
+        """Wait until the device has done what it was given; a CPU always has."""
+        match torch.device(self.description.device):
+            case torch.device(type="cuda") as device:
+                torch.cuda.synchronize(device)
+            case torch.device(type="mps"):
+                torch.mps.synchronize()
+
     @property
     def token_capacity(self) -> int:
         """Prompt tokens the rotary tables hold for any canvas of this model."""
@@ -115,7 +123,14 @@ def _locate(config: ModelConfig, local_root: Path) -> tuple[str, str | None]:
 
 
 def _family(source: str, revision: str | None) -> tuple[type[Any], str]:
-    index = DiffusionPipeline.load_config(source, revision=revision)
+    try:
+        index = DiffusionPipeline.load_config(source, revision=revision)
+    except OSError as error:
+        raise ConfigurationError(
+            "`model.checkpoint` is neither the miniature, a folder with a model_index.json, nor "
+            "a hub id that can be reached.",
+            "model.checkpoint",
+        ) from error
     name = str(index.get("_class_name"))
     if name not in _FAMILIES:
         raise ConfigurationError(
@@ -134,7 +149,9 @@ def _device(wanted: str) -> torch.device:
     if wanted == "auto":
         wanted = next(name for name, there in present.items() if there)
     if not present[wanted]:
-        raise ConfigurationError(f"`model.device` is {wanted}, which this machine lacks.", "device")
+        raise ConfigurationError(
+            f"`model.device` is {wanted}, which this machine lacks.", "model.device"
+        )
     return torch.device(wanted)
 
 

@@ -127,7 +127,7 @@ async def test_a_connection_that_really_closes(surface: Surface, fields: dict[st
     surface.service.block = asyncio.Event()
     server = uvicorn.Server(uvicorn.Config(surface.app, port=0, log_level="critical"))
     serving = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 uvicorn has no event for it
+    while not server.started:
         await asyncio.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
     request = Connection(surface, **fields)

@@ -6,15 +6,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from serve_app.config import EngineConfig, ModelConfig
 from serve_app.engine.device_loop import DeviceLoop
 from serve_app.engine.engine import Engine
 from serve_app.engine.load import Checkpoint, load_checkpoint
 from serve_app.engine.miniature.create import create_miniature
+from tests.engine.tasks import CONDITION_AREA
 
 AREA = 128 * 128
-CONDITION_AREA = 64 * 64
+
+# Two threads fight over two busy cores, up to fifty times slower than one.
+torch.set_num_threads(1)
 
 
 def _load(folder: Path) -> Checkpoint:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
 from unittest.mock import patch
 
 import numpy as np
@@ -17,32 +18,44 @@ from serve_app.images.pixels import RGB
 
 
 def run_stock(checkpoint: Checkpoint, task: CanvasTask) -> tuple[torch.Tensor, RGB]:
-    """Run ``task`` through the stock pipeline's ``__call__``: its latents and its pixels.
+    """Run ``task`` through the stock pipeline's ``__call__``: its latents and its pixels."""
+    latents = call_stock(checkpoint, task, "latent")
+    pixels = call_stock(checkpoint, task, "np")
+    return latents, (pixels[0] * 255).round().astype(np.uint8)
+
+
+def call_stock(
+    checkpoint: Checkpoint,
+    task: CanvasTask,
+    output_type: Literal["latent", "np"],
+    on_step: Callable[[], object] | None = None,
+) -> Any:
+    """Call the stock pipeline once; ``on_step`` is called after every denoising step.
 
     Its canvas areas are constants (and, in the first Edit, a literal), so they are replaced
     by the checkpoint's configured ones. For a single step its scheduler divides 0 by 0 when
     stretching to the terminal sigma, so that is left out. Nothing else of it is touched.
     """
+
+    def step_end(_pipeline: Any, _step: int, _timestep: Any, tensors: Any) -> Any:
+        if on_step is not None:
+            on_step()
+        return tensors
+
     images = [Image.fromarray(reference) for reference in task.references]
-    call: dict[str, Any] = {
-        "image": images if checkpoint.plus else images[0],
-        "prompt": task.prompt,
-        "negative_prompt": task.negative_prompt if task.guided else None,
-        "true_cfg_scale": task.true_cfg_scale,
-        "num_inference_steps": task.num_inference_steps,
-        "height": task.height,
-        "width": task.width,
-    }
     with _areas(checkpoint), _schedule(checkpoint, task.num_inference_steps):
-        latents, pixels = (
-            checkpoint.pipeline(
-                **call,
-                generator=torch.Generator("cpu").manual_seed(task.seed),
-                output_type=output,
-            ).images
-            for output in ("latent", "np")
-        )
-    return latents, (pixels[0] * 255).round().astype(np.uint8)
+        return checkpoint.pipeline(
+            image=images if checkpoint.plus else images[0],
+            prompt=task.prompt,
+            negative_prompt=task.negative_prompt if task.guided else None,
+            true_cfg_scale=task.true_cfg_scale,
+            num_inference_steps=task.num_inference_steps,
+            height=task.height,
+            width=task.width,
+            generator=torch.Generator("cpu").manual_seed(task.seed),
+            output_type=output_type,
+            callback_on_step_end=None if on_step is None else step_end,
+        ).images
 
 
 def _schedule(checkpoint: Checkpoint, steps: int) -> Any:

@@ -1,0 +1,49 @@
+"""`make demo` as a newcomer runs it, on a Ray of its own."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+from PIL import Image
+
+from tests.conftest import ROOT, free_port
+
+
+def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", "from serve_app.cli import main; main()", "demo", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def test_the_demo_serves_edits_shows_and_stops(tmp_path: Path) -> None:
+    settings = yaml.safe_load((ROOT / "configs" / "local.yaml").read_text())
+    settings["applications"][0]["args"]["storage"] = {"root": str(tmp_path / "store")}
+    config = tmp_path / "local.yaml"
+    config.write_text(yaml.safe_dump(settings))
+    done = demo(str(config), "--once", "--port", str(free_port()), "--out", str(tmp_path))
+    assert done.returncode == 0, done.stdout + (tmp_path / "serve.log").read_text()
+    before, after = (Image.open(tmp_path / f"{name}.png") for name in ("before", "after"))
+    assert before.size == after.size == (512, 512)
+    assert before.tobytes() != after.tobytes()
+    assert "verdict" in done.stdout
+    assert "before-after.png" in done.stdout
+
+
+def test_a_port_in_use_is_told_plainly(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = demo("--once", "--port", port, "--out", str(tmp_path))
+    assert done.returncode == 1
+    assert f"Port {port} is in use" in done.stdout
+    assert "Traceback" not in done.stderr
