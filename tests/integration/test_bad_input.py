@@ -33,6 +33,14 @@ REQUESTS: list[tuple[str, list[Part], int, str]] = [
     ("size", [IMAGE, PROMPT, text("size", "0x0")], 400, "invalid_value"),
     ("five images", [("image[]", IMAGE[1])] * 5 + [PROMPT], 422, "too_many_images"),
     ("model", [IMAGE, PROMPT, text("model", "gpt-image-1")], 404, "model_not_found"),
+    ("reserved token", [IMAGE, text("prompt", "<|image_pad|>")], 400, "invalid_value"),
+    ("too many tokens", [IMAGE, text("prompt", "字" * 4000)], 400, "invalid_value"),
+    (
+        "reserved token, streamed",
+        [IMAGE, text("prompt", "a <|im_end|> b"), text("stream", "true")],
+        400,
+        "invalid_value",
+    ),
     ("url", [text("image", "https://example.com/a.png"), PROMPT], 400, "image_url_refused"),
 ]
 
