@@ -25,7 +25,7 @@ from benchmarks.interleave import interleaved, summary
 from benchmarks.memory import measure_memory
 from benchmarks.photos import jpeg
 from benchmarks.report import REPOSITORY, Figure, Target, publish, wide_console
-from benchmarks.serving import Served, served
+from benchmarks.serving import Served, editor_threads, served
 from benchmarks.spans import EDITOR, Timed, span_table, stages
 from serve_app.serve_config import check
 
@@ -70,14 +70,8 @@ def main() -> None:
 
 
 def _args() -> dict[str, dict[str, Any]]:
-    """Give both sides the same threads.
-
-    Ray leaves a replica as many as it has whole CPUs, at least one; a process that Ray does
-    not start would take all cores, and the comparison would be one of threads.
-    """
-    config = check(CONFIG)[0]
-    by_ray = max(1, int(config.deployments.editor.num_cpus))
-    return {"engine": {"threads": config.engine.threads or by_ray}}
+    """Give both sides the same threads, or the comparison would be one of threads."""
+    return {"engine": {"threads": editor_threads(check(CONFIG)[0])}}
 
 
 def _starts(starts: Sequence[float], figures: list[Figure], details: dict[str, Any]) -> None:

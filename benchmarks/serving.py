@@ -80,6 +80,14 @@ def served(config: Path, args: Mapping[str, Mapping[str, Any]]) -> Iterator[Serv
                 _stop(process)
 
 
+def editor_threads(config: ServiceConfig) -> int:
+    """How many threads the editor's replica computes with on a CPU.
+
+    Unless it is configured, Ray leaves a replica as many as it has whole CPUs, at least one.
+    """
+    return config.engine.threads or max(1, int(config.deployments.editor.num_cpus))
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))

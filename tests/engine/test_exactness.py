@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from serve_app.engine.decode import decode
 from serve_app.engine.denoise import Batch, advance, predict
 from serve_app.engine.device_loop import DeviceLoop
 from serve_app.engine.encode import encode
@@ -100,24 +101,40 @@ arrivals = st.builds(
 SHAPES = ((128, 128), (160, 96))
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(mix=st.lists(arrivals, min_size=1, max_size=7), limit=st.integers(1, 5))
+mixes = given(mix=st.lists(arrivals, min_size=1, max_size=7), limit=st.integers(1, 5))
+
+
+@settings(max_examples=20, deadline=None)
+@mixes
 def test_a_result_does_not_depend_on_who_else_is_in_the_batch(
     plus: Checkpoint, mix: list[Arrival], limit: int
 ) -> None:
+    _check_mix(plus, mix, limit)
+
+
+@pytest.mark.slow
+@settings(max_examples=300, deadline=None)
+@mixes
+def test_a_result_does_not_depend_on_who_else_is_in_the_batch_at_length(
+    miniatures: dict[str, Checkpoint], mix: list[Arrival], limit: int
+) -> None:
+    _check_mix(miniatures["plus-2511"], mix, limit)
+
+
+def _check_mix(checkpoint: Checkpoint, mix: list[Arrival], limit: int) -> None:
     """Requests join and leave between steps as drawn; each must end as it does alone."""
     with torch.no_grad():
-        together = _run_mix(plus, mix, limit)
+        together = _run_mix(checkpoint, mix, limit)
         for index, arrival in enumerate(mix):
-            if arrival.leaves_after is None:
-                alone = _encoded(plus, index, arrival)
-                while not alone.done:
-                    _step(plus, [alone])
-                torch.testing.assert_close(
-                    together[index].latents, alone.latents, atol=1e-4, rtol=0
-                )
+            if arrival.leaves_after is not None:
+                continue
+            alone = _encoded(checkpoint, index, arrival)
+            while not alone.done:
+                _step(checkpoint, [alone])
+            shared = together[index]
+            torch.testing.assert_close(shared.latents, alone.latents, atol=1e-4, rtol=0)
+            pixels = [decode(checkpoint, s.latents, s)[0].astype(int) for s in (shared, alone)]
+            assert np.abs(pixels[0] - pixels[1]).max() <= 1
 
 
 def _encoded(checkpoint: Checkpoint, index: int, arrival: Arrival) -> DenoisingState:

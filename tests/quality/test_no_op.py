@@ -86,4 +86,5 @@ def test_an_even_cast_is_no_change_of_area(level: int, by: tuple[int, int, int])
     expected = rgb2lab(np.array([[np.add(level, by)]]) / 255) - rgb2lab(
         np.full((1, 1, 3), level) / 255
     )
-    assert change.cast == pytest.approx(float(np.linalg.norm(expected)), abs=0.3)
+    # OpenCV reads Lab from an interpolated table: off by up to 0.5 in 200,000 random pairs.
+    assert change.cast == pytest.approx(float(np.linalg.norm(expected)), abs=0.6)
