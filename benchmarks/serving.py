@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import http.client
-import os
-import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,20 +15,11 @@ import yaml
 
 from benchmarks.processes import kill, pids_in_session
 from serve_app.config import ServiceConfig
+from serve_app.errors import NotReady
 from serve_app.serve_config import check, read
+from serve_app.serve_process import serving, wait_until_ready
 
 HOST = "127.0.0.1"
-
-_SERVE = """
-import signal
-# A program started in the background inherits that Ctrl-C is ignored, and so would Ray.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-from ray.serve.scripts import cli
-cli()
-"""
-_START_TIMEOUT_S = 300.0
-_STOP_TIMEOUT_S = 60.0
-_POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +47,21 @@ def served(config: Path, args: Mapping[str, Mapping[str, Any]]) -> Iterator[Serv
         port = free_port()
         copy = _write_copy(config, args, folder, port)
         settings = check(copy)[0]
-        with (folder / "serve.log").open("wb") as log:
-            started = time.monotonic()
-            process = subprocess.Popen(
-                [sys.executable, "-c", _SERVE, "run", str(copy)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                env={**os.environ, "RAY_ADDRESS": "local", "RAY_TMPDIR": name},
-            )
-            try:
-                _wait_until_ready(process, port, folder / "serve.log")
+        log = folder / "serve.log"
+        started = time.monotonic()
+        session: int | None = None
+        try:
+            with serving(copy, log, {"RAY_TMPDIR": name}) as process:
+                session = process.pid
+                wait_until_ready(process, f"http://{HOST}:{port}", log)
                 ready_s = time.monotonic() - started
                 logs = folder / "ray" / "session_latest" / "logs" / "serve"
-                yield Served(port, process.pid, ready_s, settings, logs)
-            finally:
-                _stop(process)
+                yield Served(port, session, ready_s, settings, logs)
+        except NotReady as error:
+            raise RuntimeError(f"{error} Its end:\n{_tail(log)}") from error
+        finally:
+            if session is not None:
+                _end_session(session)
 
 
 def editor_threads(config: ServiceConfig) -> int:
@@ -109,35 +93,13 @@ def _write_copy(
     return copy
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + _START_TIMEOUT_S
-    while time.monotonic() < deadline and process.poll() is None:
-        if _ready(port):
-            return
-        time.sleep(_POLL_S)
-    tail = "\n".join(log.read_text(errors="replace").splitlines()[-40:])
-    raise RuntimeError(f"The service did not become ready. The end of its log:\n{tail}")
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-40:])
 
 
-def _ready(port: int) -> bool:
-    connection = http.client.HTTPConnection(HOST, port, timeout=60)
-    try:
-        connection.request("GET", "/ready")
-        return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
-        return False  # not listening yet
-    finally:
-        connection.close()
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Ask `serve run` to end as Ctrl-C does, then see to it that its whole session is gone."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
-    with suppress(subprocess.TimeoutExpired):  # then it is killed below, with the rest
-        process.wait(_STOP_TIMEOUT_S)
+def _end_session(session: int) -> None:
+    """See to it that nothing of the session is left, before the next one is measured."""
     deadline = time.monotonic() + 10
-    while (left := pids_in_session(process.pid)) and time.monotonic() < deadline:
+    while (left := pids_in_session(session)) and time.monotonic() < deadline:
         time.sleep(0.2)
     kill(left)
-    process.wait()

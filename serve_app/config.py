@@ -5,7 +5,7 @@ start with the name of the field instead of being ignored.
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -78,6 +78,9 @@ class EngineConfig(Section):
         64, description="Requests waiting or running in one editor before it answers 429."
     )
     threads: int = Field(0, ge=0, description="torch CPU threads; 0 leaves torch's choice.")
+    max_failures: PositiveInt = Field(
+        5, description="Unhealthy after so many failed edits without one that succeeds."
+    )
     stall_after_s: PositiveFloat = Field(
         600.0, description="Unhealthy if work is waiting and no step ended for so long, seconds."
     )
@@ -100,6 +103,9 @@ class LimitsConfig(Section):
     max_n: PositiveInt = Field(8, description="Largest `n`.")
     decode_s: PositiveFloat = Field(5.0, description="Deadline to decode one image, seconds.")
     decode_processes: PositiveInt = Field(1, description="Decoding processes per ingress.")
+    pending_decodes: PositiveInt = Field(
+        64, description="Different images per ingress decoding or waiting for it; more get 429."
+    )
     decoded_cache_bytes: int = Field(
         64 * 2**20, ge=0, description="Recently decoded inputs kept per ingress, bytes."
     )
@@ -161,6 +167,8 @@ class StorageConfig(Section):
         """The local folder; raises ``ConfigurationError`` if there is none."""
         if self.local_root is not None:
             return self.local_root.expanduser()
+        if self.root.startswith("file://"):
+            return Path(self.root.removeprefix("file://"))
         if "://" in self.root:
             raise ConfigurationError(
                 "`storage.root` is not on this machine: set `storage.local_root` to a folder.",
@@ -170,10 +178,10 @@ class StorageConfig(Section):
 
 
 class QualityConfig(Section):
-    """Thresholds of the checks; sources in `quality/checks.py`."""
+    """Thresholds of the checks; sources in the modules of `quality/`."""
 
     collapse_std: PositiveFloat = Field(6.0, description="Least standard deviation, 0..255.")
-    collapse_entropy: PositiveFloat = Field(2.0, description="Least luma entropy, bits.")
+    collapse_entropy: PositiveFloat = Field(0.5, description="Least luma entropy, bits.")
     collapse_flatness: Fraction = Field(0.35, description="Largest spectral flatness.")
     no_op_area: Fraction = Field(0.0015, description="Least share of changed pixels.")
     no_op_delta_e: PositiveFloat = Field(9.0, description="Least 99.9th percentile of dE.")
@@ -193,6 +201,12 @@ class Replicas(Section):
         8.0, description="Load per replica the autoscaler aims for."
     )
 
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.max < self.min:
+            raise ValueError(f"`max` is {self.max}, below `min`, which is {self.min}")
+        return self
+
 
 class DeploymentsConfig(Section):
     """Size and limits of every deployment of the graph."""
@@ -207,6 +221,12 @@ class DeploymentsConfig(Section):
         120.0, description="Time a replica gets to finish its edits when it is replaced, seconds."
     )
 
+    @model_validator(mode="after")
+    def _one_cache(self) -> Self:
+        if self.cache.max > 1:
+            raise ValueError("`cache` must be one replica: identical requests meet there")
+        return self
+
 
 class ServiceConfig(Section):
     """The whole service: the `args` of a Serve application."""
@@ -219,3 +239,12 @@ class ServiceConfig(Section):
     storage: StorageConfig = StorageConfig()
     quality: QualityConfig = QualityConfig()
     deployments: DeploymentsConfig = DeploymentsConfig()
+
+    @model_validator(mode="after")
+    def _editors_can_refuse(self) -> Self:
+        if self.deployments.editor.max_ongoing_requests <= self.engine.max_pending:
+            raise ValueError(
+                "`deployments.editor.max_ongoing_requests` must be above `engine.max_pending`, or "
+                "requests would queue without end instead of being refused"
+            )
+        return self

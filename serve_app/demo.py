@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
-import signal
 import socket
 import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.resources import files
@@ -23,10 +20,9 @@ from rich.console import Console
 
 from serve_app.errors import ConfigurationError, NotReady
 from serve_app.serve_config import read
+from serve_app.serve_process import serving, wait_until_ready
 
 PROMPT = "make it a Ghibli scene"
-_START_TIMEOUT_S = 300.0
-_STOP_TIMEOUT_S = 60.0
 
 
 def run_demo(console: Console, config: Path, *, once: bool, port: int, out: Path) -> None:
@@ -41,7 +37,7 @@ def run_demo(console: Console, config: Path, *, once: bool, port: int, out: Path
     with _served(config, port, log) as process:
         base_url = f"http://127.0.0.1:{port}"
         with console.status(f"Starting the service (log: {log}) …"):
-            _wait_until_ready(process, base_url, log)
+            wait_until_ready(process, base_url, log)
         console.print(f"Serving on [bold]{base_url}[/bold]  (docs: {base_url}/docs)")
         with console.status(f"Editing the sample: “{PROMPT}” …"):
             edit = _edit_sample(base_url, out)
@@ -66,45 +62,14 @@ def _require_free(port: int) -> None:
 
 @contextmanager
 def _served(config: Path, port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run ``serve run`` on a copy of ``config`` with our port; stop it and its Ray after."""
+    """Serve a copy of ``config`` on ``port``."""
     settings = read(config)
     settings.setdefault("http_options", {})["port"] = port
-    with tempfile.TemporaryDirectory() as folder, log.open("wb") as output:
+    with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / config.name
         copy.write_text(yaml.safe_dump(settings))
-        process = subprocess.Popen(
-            [sys.executable, "-m", "ray.serve.scripts", "run", str(copy)],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # so that Ctrl-C reaches us first, and it once
-        )
-        try:
+        with serving(copy, log) as process:
             yield process
-        finally:
-            _stop(process)
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(_STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-
-
-def _wait_until_ready(process: subprocess.Popen[bytes], base_url: str, log: Path) -> None:
-    deadline = time.monotonic() + _START_TIMEOUT_S
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise NotReady(f"The service stopped while starting. Its log is {log}.")
-        try:
-            if httpx.get(f"{base_url}/ready", timeout=5).status_code == httpx.codes.OK:
-                return
-        except httpx.TransportError:
-            pass  # not listening yet
-        time.sleep(0.3)
-    raise NotReady(f"The service was not ready after {_START_TIMEOUT_S:.0f} s. Its log is {log}.")
 
 
 def _edit_sample(base_url: str, out: Path) -> dict[str, Any]:
@@ -136,8 +101,8 @@ def _show(console: Console, base_url: str, edit: dict[str, Any], out: Path) -> N
     console.print(f"verdict   [bold]{edit['verdict']}[/bold] after {edit['attempts']} attempt(s)")
     for reason in record["report"]["reasons"]:
         console.print(f"          {reason}", markup=False)
-    console.print(f"planned   {record['request']['edit_type']}: ", end="")
-    console.print(record["request"]["edit_type_reason"], markup=False)
+    console.print(f"planned   {record['plan']['edit_type']}: ", end="")
+    console.print(record["plan"]["edit_type_reason"], markup=False)
     console.print(f"record    {base_url}/v1/results/{edit['id']}/metadata")
     if record["model"]["miniature"]:
         console.print(

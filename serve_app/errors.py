@@ -21,7 +21,7 @@ class EditServiceError(Exception):
     code: ClassVar[str] = "internal_error"
     status: ClassVar[int] = 500
     type: ClassVar[str] = "server_error"
-    #: Whether the same request may succeed later without being changed.
+    #: Whether the same request may succeed later without being changed; clients are told.
     retryable: ClassVar[bool] = False
 
     def __init__(
@@ -138,6 +138,18 @@ class NotReady(EditServiceError):
     code = "not_ready"
     status = 503
     retryable = True
+
+
+class ReplicaLost(NotReady):
+    """503: the replica that worked on the request died, and so did the next one."""
+
+    code = "replica_lost"
+
+
+class PartFailed(EditServiceError):
+    """500: a part of the service failed in a way it should not."""
+
+    code = "part_failed"
 
 
 class DeadlineExceeded(EditServiceError):

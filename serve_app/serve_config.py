@@ -36,7 +36,15 @@ def check(file: Path) -> list[ServiceConfig]:
     if unknown := list(_unknown_keys(content, ServeDeploySchema, "")):
         raise ConfigurationError(f"{file.name} has keys that Serve doesn't know: {unknown}.")
     schema = ServeDeploySchema.model_validate(content)
-    return [ServiceConfig.model_validate(each.args) for each in schema.applications]
+    configs = [ServiceConfig.model_validate(each.args) for each in schema.applications]
+    limit_s = schema.http_options.request_timeout_s
+    for config in configs:
+        if limit_s is not None and config.limits.request_s >= limit_s:
+            raise ConfigurationError(
+                f"{file.name}: `limits.request_s` ({config.limits.request_s:g}) must be below "
+                f"`http_options.request_timeout_s` ({limit_s:g}), or Serve cuts requests off first."
+            )
+    return configs
 
 
 def _unknown_keys(value: Any, schema: Any, path: str) -> Iterator[str]:

@@ -17,6 +17,8 @@ from skimage import data as photos
 from serve_app.images.pixels import RGB
 
 ROOT = Path(__file__).parent.parent
+REQUEST_S = 20.0
+"""Longest edit of the test service: above every edit that should finish, busy machine or not."""
 PHOTOS = ("astronaut", "coffee", "chelsea")
 
 
@@ -50,7 +52,7 @@ def local_arguments(root: Path) -> dict[str, Any]:
     arguments: dict[str, Any] = settings["applications"][0]["args"]
     arguments["storage"] = {"root": str(root)}
     # Edits long enough to be joined and left while they run.
-    arguments["limits"] = {"max_steps": 5000}
+    arguments["limits"] = {"max_steps": 20_000, "request_s": REQUEST_S}
     # One editor: a second one starting in the middle of a test would blur what is seen.
     arguments["deployments"]["editor"]["max"] = 1
     return arguments

@@ -69,6 +69,9 @@ def test_keys_that_serve_would_ignore_are_refused(
         (("applications", 0, "args", "modle"), {}),
         (("applications", 0, "args", "model", "checkpont"), "x"),
         (("applications", 0, "args", "engine", "max_batch_size"), 0),
+        (("applications", 0, "args", "engine", "max_pending"), 1000),
+        (("applications", 0, "args", "deployments", "cache"), {"max": 2}),
+        (("applications", 0, "args", "deployments", "router"), {"min": 3, "max": 2}),
         (("applications", 0, "args", "planning", "edit_types"), {"semantics": {}}),
     ],
 )
@@ -104,3 +107,9 @@ def test_a_partly_given_deployment_keeps_its_own_defaults() -> None:
     config = ServiceConfig.model_validate({"deployments": {"editor": {"num_gpus": 0}}})
     assert config.deployments.editor.max_ongoing_requests > config.engine.max_pending
     assert config.deployments.router == ServiceConfig().deployments.router
+
+
+def test_serve_must_not_cut_requests_off_before_we_do(tmp_path: Path) -> None:
+    file = changed(tmp_path, "http_options", "request_timeout_s", value=100)
+    with pytest.raises(ConfigurationError, match="request_s"):
+        check(file)

@@ -14,6 +14,11 @@ from serve_app.errors import InvalidRequest, UnsupportedMediaType
 MULTIPART = "multipart/form-data"
 JSON = "application/json"
 
+# Parsing blocks the event loop for as long as there are values, not bytes: 8 MB of `{"a":0},`
+# took 1.2 s. A prompt may hold thousands of commas, and a request has some twenty fields.
+_MAX_JSON_MARKS = 20_000
+_JSON_MARKS = b"{[,"
+_WINDOW = 2**18
 
 Pairs = list[tuple[str, Any]]
 """Names and values, in order; names may come again."""
@@ -54,6 +59,8 @@ def _media_type(request: Request) -> str:
 
 
 def _json_object(body: bytes) -> dict[str, Any]:
+    if _has_too_many_values(body):
+        raise InvalidRequest("The JSON body has too many values.")
     try:
         value = json.loads(body, object_pairs_hook=unique, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
@@ -62,6 +69,16 @@ def _json_object(body: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InvalidRequest("The JSON body must be an object.")
     return value
+
+
+def _has_too_many_values(body: bytes) -> bool:
+    """Whether parsing ``body`` would take long; stops counting once it is sure."""
+    marks = 0
+    for start in range(0, len(body), _WINDOW):
+        marks += sum(body.count(mark, start, start + _WINDOW) for mark in _JSON_MARKS)
+        if marks > _MAX_JSON_MARKS:
+            return True
+    return False
 
 
 def _refuse_constant(_: str) -> NoReturn:

@@ -16,7 +16,7 @@ class Context:
     """The parts behind the routes, made once by whoever builds the application.
 
     ``model_name`` is the one name requests may ask for; ``max_images`` is how many input
-    images the model takes.
+    images a request may have, unless the loaded model takes fewer.
     """
 
     service: EditService

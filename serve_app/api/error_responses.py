@@ -33,6 +33,13 @@ ExceptionHandler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 
 logger = logging.getLogger(__name__)
 
+_DEFAULT_RETRY_AFTER_S = 5.0
+
+#: What OpenAI's SDK would send again by itself, unless told not to.
+_RETRIED = frozenset(
+    {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS}
+)
+
 
 def error_body(error: EditServiceError, request_id: str) -> dict[str, Any]:
     """The body every error answers with."""
@@ -50,11 +57,13 @@ def error_body(error: EditServiceError, request_id: str) -> dict[str, Any]:
 def error_response(error: EditServiceError, request_id: str) -> Response:
     """Answer with ``error`` and tell clients whether, and when, to try again."""
     headers: dict[str, str] = {}
-    if error.retry_after_s is not None:
-        headers["retry-after"] = str(max(1, math.ceil(error.retry_after_s)))
-    if error.status == HTTPStatus.GATEWAY_TIMEOUT:
-        # The OpenAI SDK would spend the same time again, twice.
-        headers["x-should-retry"] = "false"
+    retry_after_s = error.retry_after_s
+    if error.status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+        retry_after_s = _DEFAULT_RETRY_AFTER_S if retry_after_s is None else retry_after_s
+    if retry_after_s is not None:
+        headers["retry-after"] = str(max(1, math.ceil(retry_after_s)))
+    if error.status in _RETRIED or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        headers["x-should-retry"] = str(error.retryable).lower()
     return Response(
         # ASCII: names of fields come from users and may hold what UTF-8 can't.
         json.dumps(error_body(error, request_id)),

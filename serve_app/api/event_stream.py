@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -14,6 +15,9 @@ from starlette.types import Message, Receive, Scope, Send
 from serve_app.api.disconnect import until_disconnect
 from serve_app.api.error_responses import as_service_error, error_body
 from serve_app.api.request_id import request_id_of
+
+SILENCE_S = 15.0
+"""How long a stream may be silent; proxies give up after a minute (nginx) or half of one."""
 
 _HEADERS = {
     "cache-control": "no-cache",
@@ -35,15 +39,16 @@ def comment(text: str) -> bytes:
 class EventStream(Response):
     """Sends ``events``, already encoded, as they come.
 
-    The answer begins with the first event: an error before it is raised, and becomes an
-    ordinary error response. Later ones end the stream with an ``error`` event. Events are
-    taken in one task, and when the client leaves their generator is closed.
+    The answer begins with the first event, or with a comment after ``silence_s`` without
+    one; comments follow as long as the edit waits. An error before the answer is raised,
+    and becomes an ordinary error response; a later one ends the stream as an ``error``
+    event. When the client leaves, the generator of the events is closed.
     """
 
     media_type = "text/event-stream"
 
-    def __init__(self, events: AsyncGenerator[bytes, None]) -> None:
-        self._events = events
+    def __init__(self, events: AsyncGenerator[bytes, None], silence_s: float = SILENCE_S) -> None:
+        self._events = _never_silent(events, silence_s)
         self.status_code = 200
         self.background = None
         self.init_headers(_HEADERS)
@@ -67,6 +72,43 @@ class EventStream(Response):
             "status": self.status_code,
             "headers": self.raw_headers,
         }
+
+
+async def _never_silent(
+    events: AsyncGenerator[bytes, None], silence_s: float
+) -> AsyncGenerator[bytes, None]:
+    """``events``, and a comment whenever there was none for ``silence_s``.
+
+    The generator runs in one task from its start to its end, because timeouts inside it
+    belong to the task that entered them. The queue has no bound, for that task must wait
+    nowhere but inside the generator; an edit has a few hundred small events.
+    """
+    queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+    pump = asyncio.create_task(_pump(events, queue))
+    try:
+        while True:
+            try:
+                async with asyncio.timeout(silence_s):
+                    chunk = await queue.get()
+            except TimeoutError:
+                chunk = comment("waiting")
+            if chunk is None:
+                break
+            yield chunk
+        await pump  # for its error
+    finally:
+        pump.cancel()
+        await asyncio.gather(pump, return_exceptions=True)
+
+
+async def _pump(events: AsyncGenerator[bytes, None], queue: asyncio.Queue[bytes | None]) -> None:
+    """Move ``events`` to ``queue``, and ``None`` at their end, however they end."""
+    try:
+        async with aclosing(events):
+            async for one in events:
+                queue.put_nowait(one)
+    finally:
+        queue.put_nowait(None)
 
 
 async def _ending_with_error(

@@ -33,7 +33,9 @@ class ParsedEdit:
     images: ImageSources
 
     async def requests(self, context: Context) -> list[EditRequest]:
-        """Decode the images and spell out the ``n`` edits."""
+        """Decode the images, if the model takes so many, and spell out the ``n`` edits."""
+        model = await context.service.model()
+        self.images.check_count(min(context.max_images, model.max_images))
         images = await self.images.load(context.files, context.decoder)
         fields = self.fields
         return [

@@ -7,9 +7,9 @@ from typing import Any
 from ray import serve
 
 from serve_app.config import ServiceConfig
-from serve_app.deployments.calls import translated
+from serve_app.deployments.calls import call
 from serve_app.edits.result import EditOutcome, EditResult
-from serve_app.errors import InvalidRequest
+from serve_app.errors import EditServiceError
 from serve_app.storage.single_flight import Lease
 
 
@@ -28,7 +28,7 @@ class Cache:
     async def fulfil(self, lease: Lease, result: EditResult) -> None:
         await self._cache.fulfil(lease, result)
 
-    async def refuse(self, lease: Lease, error: InvalidRequest) -> None:
+    async def refuse(self, lease: Lease, error: EditServiceError) -> None:
         await self._cache.refuse(lease, error)
 
     async def replace(self, key: str, result: EditResult) -> None:
@@ -51,25 +51,19 @@ class CacheClient:
         self._handle = handle
 
     async def claim(self, key: str) -> EditOutcome | Lease:
-        with translated("cache"):
-            return await self._handle.claim.remote(key)
+        return await call("cache", self._handle.claim.remote(key))
 
     async def fulfil(self, lease: Lease, result: EditResult) -> None:
-        with translated("cache"):
-            await self._handle.fulfil.remote(lease, result)
+        await call("cache", self._handle.fulfil.remote(lease, result))
 
-    async def refuse(self, lease: Lease, error: InvalidRequest) -> None:
-        with translated("cache"):
-            await self._handle.refuse.remote(lease, error)
+    async def refuse(self, lease: Lease, error: EditServiceError) -> None:
+        await call("cache", self._handle.refuse.remote(lease, error))
 
     async def replace(self, key: str, result: EditResult) -> None:
-        with translated("cache"):
-            await self._handle.replace.remote(key, result)
+        await call("cache", self._handle.replace.remote(key, result))
 
     async def renew(self, lease: Lease) -> bool:
-        with translated("cache"):
-            return await self._handle.renew.remote(lease)
+        return await call("cache", self._handle.renew.remote(lease))
 
     async def abandon(self, lease: Lease) -> None:
-        with translated("cache"):
-            await self._handle.abandon.remote(lease)
+        await call("cache", self._handle.abandon.remote(lease))

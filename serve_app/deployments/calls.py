@@ -1,20 +1,48 @@
-"""Calls between deployments, with Ray's failures translated into the error tree."""
+"""Calls between deployments: translated failures, withdrawn when the caller goes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
-from serve_app.errors import EditServiceError, NotReady, Overloaded
+from serve_app.errors import EditServiceError, NotReady, Overloaded, PartFailed, ReplicaLost
 
 
-class ReplicaLost(NotReady):
-    """503: the replica that worked on the request died; another may take it."""
+async def call(part: str, response: Any) -> Any:
+    """Await a handle's response, for the deployment called ``part`` in messages.
 
-    code = "replica_lost"
+    Serve withdraws a call when the request it belongs to is cancelled, but not when only
+    the task that awaits it is (a deadline, a sibling that failed): that is done here.
+    """
+    try:
+        with translated(part):
+            return await response
+    except asyncio.CancelledError:
+        response.cancel()
+        raise
+
+
+async def call_again(part: str, send: Callable[[], Any]) -> Any:
+    """``call`` what ``send`` sends; once more, elsewhere, if the replica dies over it."""
+    try:
+        return await call(part, send())
+    except ReplicaLost:
+        return await call(part, send())
+
+
+async def iterate(part: str, responses: Any) -> AsyncGenerator[Any, None]:
+    """Iterate over a handle's streamed responses; withdraw the call when that ends early."""
+    try:
+        with translated(part):
+            async for item in responses:
+                yield item
+    finally:
+        responses.cancel()  # nothing happens if it has ended
 
 
 @contextmanager
@@ -26,7 +54,8 @@ def translated(part: str) -> Iterator[None]:
         # Ray wraps what a replica raises; the caller should see the original.
         if isinstance(error.cause, EditServiceError):
             raise error.cause from None
-        raise
+        # The replica has logged it; its text may quote what the user sent.
+        raise PartFailed(f"The {part} failed on this request.") from None
     except RayActorError as error:
         raise ReplicaLost(
             f"The {part} stopped while it worked on this. Send the request again.", None, 1.0

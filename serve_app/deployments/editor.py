@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 from ray import serve
 
 from serve_app.config import ServiceConfig
-from serve_app.deployments.calls import ReplicaLost, translated
+from serve_app.deployments.calls import call, call_again, iterate
 from serve_app.edits.job import EditedImage, EditJob, EditorEvent
 from serve_app.edits.model import ModelDescription
+from serve_app.errors import ReplicaLost
 
 
 @serve.deployment(name="Editor")
@@ -30,8 +32,9 @@ class Editor:
         return await self._engine.edit(job)
 
     async def stream(self, job: EditJob) -> AsyncGenerator[EditorEvent, None]:
-        async for event in self._engine.stream(job):
-            yield event
+        async with aclosing(self._engine.stream(job)) as events:
+            async for event in events:
+                yield event
 
     async def check(self) -> None:
         await self._engine.check()
@@ -58,8 +61,7 @@ class EditorClient:
 
     async def describe(self) -> ModelDescription:
         if self._description is None:
-            with translated("editor"):
-                self._description = await self._handle.describe.remote()
+            self._description = await call("editor", self._handle.describe.remote())
         return self._description
 
     async def edit(self, job: EditJob) -> EditedImage:
@@ -67,18 +69,25 @@ class EditorClient:
 
         The job carries its seed, so that the second run gives the same pixels.
         """
-        try:
-            with translated("editor"):
-                return await self._handle.edit.remote(job)
-        except ReplicaLost:
-            with translated("editor"):
-                return await self._handle.edit.remote(job)
+        return await call_again("editor", lambda: self._handle.edit.remote(job))
 
     async def stream(self, job: EditJob) -> AsyncGenerator[EditorEvent, None]:
-        with translated("editor"):
-            async for event in self._streaming.stream.remote(job):
-                yield event
+        """Stream an attempt; on another replica if the first one dies before any event."""
+        started = False
+        try:
+            async with aclosing(self._events(job)) as events:
+                async for event in events:
+                    started = True
+                    yield event
+        except ReplicaLost:
+            if started:
+                raise
+            async with aclosing(self._events(job)) as events:
+                async for event in events:
+                    yield event
+
+    def _events(self, job: EditJob) -> AsyncGenerator[EditorEvent, None]:
+        return iterate("editor", self._streaming.stream.remote(job))
 
     async def check(self) -> None:
-        with translated("editor"):
-            await self._handle.check.remote()
+        await call("editor", self._handle.check.remote())

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 from ray import serve
 
 from serve_app.config import ServiceConfig
 from serve_app.deployments.cache import CacheClient
-from serve_app.deployments.calls import translated
+from serve_app.deployments.calls import call, iterate
 from serve_app.deployments.editor import EditorClient
 from serve_app.deployments.validator import ValidatorClient
 from serve_app.edits.model import ModelDescription
@@ -44,8 +45,9 @@ class Router:
         return await self._workflow.run(plan)
 
     async def stream(self, plan: EditPlan, partial_images: int) -> AsyncGenerator[EditEvent, None]:
-        async for event in self._workflow.stream(plan, partial_images):
-            yield event
+        async with aclosing(self._workflow.stream(plan, partial_images)) as events:
+            async for event in events:
+                yield event
 
 
 class RouterClient:
@@ -56,18 +58,13 @@ class RouterClient:
         self._streaming = handle.options(stream=True)
 
     async def describe(self) -> ModelDescription:
-        with translated("router"):
-            return await self._handle.describe.remote()
+        return await call("router", self._handle.describe.remote())
 
     async def check(self) -> None:
-        with translated("router"):
-            await self._handle.check.remote()
+        await call("router", self._handle.check.remote())
 
     async def run(self, plan: EditPlan) -> EditOutcome:
-        with translated("router"):
-            return await self._handle.run.remote(plan)
+        return await call("router", self._handle.run.remote(plan))
 
-    async def stream(self, plan: EditPlan, partial_images: int) -> AsyncGenerator[EditEvent, None]:
-        with translated("router"):
-            async for event in self._streaming.stream.remote(plan, partial_images):
-                yield event
+    def stream(self, plan: EditPlan, partial_images: int) -> AsyncGenerator[EditEvent, None]:
+        return iterate("router", self._streaming.stream.remote(plan, partial_images))

@@ -7,7 +7,7 @@ from typing import Any
 from ray import serve
 
 from serve_app.config import ServiceConfig
-from serve_app.deployments.calls import translated
+from serve_app.deployments.calls import call_again
 from serve_app.edits.request import EditType
 from serve_app.images.pixels import RGB
 from serve_app.quality.report import Report
@@ -34,5 +34,6 @@ class ValidatorClient:
         self._handle = handle
 
     async def judge(self, original: RGB, edited: RGB, edit_type: EditType, finite: bool) -> Report:
-        with translated("validator"):
-            return await self._handle.judge.remote(original, edited, edit_type, finite)
+        return await call_again(
+            "validator", lambda: self._handle.judge.remote(original, edited, edit_type, finite)
+        )

@@ -16,22 +16,21 @@ from serve_app.edits.content_key import (
 )
 from serve_app.edits.job import EditJob
 from serve_app.edits.model import ModelDescription
-from serve_app.edits.request import CachePolicy, EditRequest, EditType, OutputSize
-from serve_app.images.pixels import DecodedImage
+from serve_app.edits.request import EditRequest, EditType
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class EditPlan:
-    """An edit with everything decided; ``key`` names its result in the cache.
+    """A request with everything decided; ``key`` names its result in the cache.
 
     ``reason`` says in plain words why ``edit_type`` was chosen. ``seed`` is that of the
     first attempt.
     """
 
     key: str
-    images: tuple[DecodedImage, ...]
+    request: EditRequest
     prompt: str
     negative_prompt: str
     edit_type: EditType
@@ -39,9 +38,7 @@ class EditPlan:
     true_cfg_scale: float
     num_inference_steps: int
     seed: int
-    size: OutputSize
     max_attempts: int
-    cache: CachePolicy
 
     def seed_of(self, attempt: int) -> int:
         """The seed of an attempt, counted from 1."""
@@ -50,20 +47,19 @@ class EditPlan:
     def job(self, attempt: int, partial_images: int = 0) -> EditJob:
         """What the editor is given for one attempt."""
         return EditJob(
-            images=tuple(image.pixels for image in self.images),
+            images=tuple(image.pixels for image in self.request.images),
             prompt=self.prompt,
             negative_prompt=self.negative_prompt,
             true_cfg_scale=self.true_cfg_scale,
             num_inference_steps=self.num_inference_steps,
             seed=self.seed_of(attempt),
-            size=self.size,
+            size=self.request.size,
             partial_images=partial_images,
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The plan without pixels, for the result's record."""
+        """What was decided, for the result's record."""
         return {
-            "images": [image.id for image in self.images],
             "prompt": self.prompt,
             "negative_prompt": self.negative_prompt,
             "edit_type": str(self.edit_type),
@@ -71,7 +67,6 @@ class EditPlan:
             "true_cfg_scale": self.true_cfg_scale,
             "num_inference_steps": self.num_inference_steps,
             "seed": self.seed,
-            "size": str(self.size),
             "max_attempts": self.max_attempts,
         }
 
@@ -118,7 +113,7 @@ class Planner:
         seed = _seed(request, facts)
         return EditPlan(
             key=content_key({**facts, "seed": seed}),
-            images=request.images,
+            request=request,
             prompt=prompt,
             negative_prompt=negative_prompt,
             edit_type=kind.edit_type,
@@ -126,9 +121,7 @@ class Planner:
             true_cfg_scale=float(scale),
             num_inference_steps=steps,
             seed=seed,
-            size=request.size,
             max_attempts=max_attempts,
-            cache=request.cache,
         )
 
     @staticmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 from serve_app.images.pixels import DecodedImage
 
@@ -63,3 +63,20 @@ class EditRequest:
     max_attempts: int | None = None
     cache: CachePolicy = CachePolicy.USE
     variation: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """What was asked, images by id; what was left open is left out."""
+        asked = {
+            "images": [image.id for image in self.images],
+            "prompt": self.prompt,
+            "edit_type": str(self.edit_type),
+            "negative_prompt": self.negative_prompt,
+            "true_cfg_scale": self.true_cfg_scale,
+            "num_inference_steps": self.num_inference_steps,
+            "seed": self.seed,
+            "size": str(self.size),
+            "max_attempts": self.max_attempts,
+            "cache": str(self.cache),
+            "variation": self.variation or None,
+        }
+        return {name: value for name, value in asked.items() if value is not None}

@@ -10,10 +10,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import InvalidStateError
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import torch
 
@@ -51,8 +52,10 @@ class DeviceLoop:
         """Edits decoded and delivered."""
         self.withdrawn = 0
         """Edits left unfinished because their caller went away."""
-        self.step_seconds = 0.0
-        """Smoothed duration of a step, seconds; 0 before the first."""
+        self.share_seconds = 0.0
+        """Smoothed seconds of a step for each request in it; 0 before the first step."""
+        self.failures = 0
+        """Edits that failed here since the last one that did not."""
         self.progressed_at = time.monotonic()
         """When the thread last finished something, by ``time.monotonic``."""
         self._thread = threading.Thread(target=self._run, name="device", daemon=True)
@@ -142,19 +145,15 @@ class DeviceLoop:
         return None
 
     def _step(self, states: list[DenoisingState]) -> None:
-        """Denoise ``states`` by one step; if that fails, each alone to find the one at fault."""
+        """Denoise ``states`` by one step; if that fails, in halves to find the one at fault."""
         if not states:
             return
         started = time.monotonic()
-        try:
-            velocities = self._predict(states)
-        except Exception as error:  # noqa: BLE001 - whose fault it is shows when run alone
-            self._batch = None
-            if len(states) == 1:
-                _fail(states[0].ticket, error)
-            else:
-                for state in states:
-                    self._step([state])
+        velocities = self._predict(states)
+        if velocities is None:
+            if len(states) > 1:
+                self._step(states[: len(states) // 2])
+                self._step(states[len(states) // 2 :])
             return
         for state, velocity in zip(states, velocities, strict=True):
             with self._blaming(state.ticket):
@@ -167,17 +166,28 @@ class DeviceLoop:
             with self._blaming(state.ticket):
                 self._report(state, len(states))
 
-    def _predict(self, states: list[DenoisingState]) -> list[torch.Tensor]:
-        if self._batch is None or self._batch.states != tuple(states):
-            self._batch = Batch.of(states)
-        return predict(self._checkpoint.pipeline.transformer, self._batch)
+    def _predict(self, states: list[DenoisingState]) -> list[torch.Tensor] | None:
+        """The velocities, or ``None`` if the forward failed; a lone request fails with it.
+
+        The error ends here: its traceback holds the forward's activations, and the next
+        try would find their memory taken.
+        """
+        try:
+            if self._batch is None or self._batch.states != tuple(states):
+                self._batch = Batch.of(states)
+            return predict(self._checkpoint.pipeline.transformer, self._batch)
+        except Exception as error:  # noqa: BLE001 - whose fault it is shows when run alone
+            self._batch = None
+            if len(states) == 1:
+                self._fail(states[0].ticket, error)
+        self._checkpoint.release_memory()
+        return None
 
     def _note_step(self, states: list[DenoisingState], started: float) -> float:
         self._note_progress()
         elapsed = self.progressed_at - started
-        self.step_seconds = (
-            0.8 * self.step_seconds + 0.2 * elapsed if self.step_seconds else elapsed
-        )
+        share, known = elapsed / len(states), self.share_seconds
+        self.share_seconds = 0.8 * known + 0.2 * share if known else share
         self.steps += 1
         for state in states:
             state.last_served = self.steps
@@ -197,6 +207,7 @@ class DeviceLoop:
                 pixels, finite = decode(self._checkpoint, state.latents, state)
                 ticket.seconds["decode"] = time.monotonic() - started
                 result = CanvasResult(pixels, finite, state.latents, ticket.seconds)
+                self.failures = 0
                 if _resolve(ticket, result):
                     self.finished += 1
                 else:
@@ -215,7 +226,7 @@ class DeviceLoop:
         try:
             yield
         except Exception as error:  # noqa: BLE001 - one bad request must not stop the thread
-            _fail(ticket, error)
+            self._fail(ticket, error)
         finally:
             self._note_progress()
 
@@ -229,7 +240,17 @@ class DeviceLoop:
             self._active, self._batch = [], None
             self._mailbox.clear()
         for ticket in tickets:
-            _fail(ticket, NotReady("This editor is shutting down. Send the request again."))
+            self._fail(ticket, NotReady("This editor is shutting down. Send the request again."))
+
+    def _fail(self, ticket: Ticket, error: Exception) -> None:
+        if not isinstance(error, EditServiceError):
+            self.failures += 1
+            # Without the message: a library may quote the prompt in it.
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            logger.error("an edit failed with %s\n%s", type(error).__name__, frames)
+            error = EditFailed(_FAILED)
+        with suppress(InvalidStateError):  # the caller has gone
+            ticket.future.set_exception(error)
 
 
 def _resolve(ticket: Ticket, result: CanvasResult) -> bool:
@@ -239,13 +260,3 @@ def _resolve(ticket: Ticket, result: CanvasResult) -> bool:
     except InvalidStateError:
         return False
     return True
-
-
-def _fail(ticket: Ticket, error: Exception) -> None:
-    if not isinstance(error, EditServiceError):
-        logger.error("edit failed in the engine", exc_info=error)
-        error = EditFailed(_FAILED)
-    try:
-        ticket.future.set_exception(error)
-    except InvalidStateError:
-        logger.debug("an edit failed after its caller had gone")

@@ -140,15 +140,19 @@ class Engine:
         }
 
     def drain_s(self) -> float:
-        """Seconds until today's queue is done, by the measured step; at least one."""
-        per_batch = self.loop.remaining_steps() / self._config.max_batch_size
-        return max(1.0, math.ceil(per_batch * self.loop.step_seconds))
+        """Seconds until what is here now is done, by the measured steps; at least one."""
+        return max(1.0, math.ceil(self.loop.remaining_steps() * self.loop.share_seconds))
 
     async def check(self) -> None:
-        """Raise ``NotReady`` if work is waiting and the device has stopped making progress."""
+        """Raise ``NotReady`` if the device has stopped making progress, or only fails.
+
+        A device whose context is broken fails every edit at once and would attract the most.
+        """
         silent_s = time.monotonic() - self.loop.progressed_at
         if not self.loop.alive or (self.loop.pending() and silent_s > self._config.stall_after_s):
             raise NotReady("The editor has stopped making progress.")
+        if self.loop.failures >= self._config.max_failures:
+            raise NotReady("The editor fails every edit.")
 
     def close(self) -> None:
         """Stop the device thread; what has not finished fails with ``NotReady``."""

@@ -25,6 +25,9 @@ _FAMILIES: dict[str, tuple[type[Any], str]] = {
     "QwenImageEditPipeline": (QwenImageEditPipeline, "qwen-image-edit"),
     "QwenImageEditPlusPipeline": (QwenImageEditPlusPipeline, "qwen-image-edit-plus"),
 }
+_WEIGHTS_AND_SETTINGS = frozenset({".safetensors", ".json", ".txt", ".jinja", ".model"})
+_BLOCK = 2**20
+_BLOCKS = 64
 _DTYPES = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
@@ -61,6 +64,11 @@ class Checkpoint:
                 torch.cuda.synchronize(device)
             case torch.device(type="mps"):
                 torch.mps.synchronize()
+
+    def release_memory(self) -> None:
+        """Give cached blocks back to the device, after it ran out of memory."""
+        if self.description.device.startswith("cuda"):
+            torch.cuda.empty_cache()
 
     @property
     def token_capacity(self) -> int:
@@ -113,6 +121,10 @@ def _locate(config: ModelConfig, local_root: Path) -> tuple[str, str | None]:
     folder = Path(config.checkpoint).expanduser()
     if folder.is_dir():
         return str(folder), None
+    if folder.is_absolute() or config.checkpoint.startswith((".", "~")):
+        raise ConfigurationError(
+            "`model.checkpoint` is a folder that is not there.", "model.checkpoint"
+        )
     if config.revision is None:
         raise ConfigurationError(
             "A checkpoint from the hub needs `model.revision`, a commit, so that its weights "
@@ -172,19 +184,29 @@ def _template_prefix_length(pipeline: Any) -> int:
 
 
 def _digest(folder: Path) -> str:
-    """Name the weights of a local folder: SHA-256 over every file's name and content.
+    """Name the weights of a local folder: SHA-256 over its weights and settings.
 
-    Of files above 64 MiB the size and both ends are read, which includes the safetensors
-    header; hashing 57 GB would take minutes at every start.
+    Small files are read whole; of larger ones the size and 64 blocks of 1 MiB, evenly
+    spread, so that a change anywhere but in a few layers shows. Hashing 57 GB would take
+    minutes at every start.
     """
     digest = hashlib.sha256()
-    edge = 32 * 2**20
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        if path.suffix not in _WEIGHTS_AND_SETTINGS or any(p.startswith(".") for p in name.parts):
+            continue
         size = path.stat().st_size
-        digest.update(f"{path.relative_to(folder)}:{size}:".encode())
+        digest.update(f"{name.as_posix()}:{size}:".encode())
         with path.open("rb") as file:
-            digest.update(file.read(edge))
-            if size > edge:
-                file.seek(max(edge, size - edge))
-                digest.update(file.read(edge))
+            for offset in _sampled_offsets(size):
+                file.seek(offset)
+                digest.update(file.read(_BLOCK))
     return f"local-{digest.hexdigest()[:16]}"
+
+
+def _sampled_offsets(size: int) -> list[int]:
+    blocks = -(-size // _BLOCK)
+    if blocks <= _BLOCKS:
+        return [_BLOCK * i for i in range(blocks)]
+    # The first holds the safetensors header, the last one the file's end.
+    return [round(i * (size - _BLOCK) / (_BLOCKS - 1)) for i in range(_BLOCKS)]

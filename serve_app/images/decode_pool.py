@@ -3,7 +3,8 @@
 A decoder is the part of the service that meets hostile bytes: it may loop, swell or
 crash. It runs in a process of its own, is killed at its deadline, and takes nothing else
 down with it. The same picture often comes again (another instruction, another seed), so
-decoded pixels are kept by the digest of the file, within a budget of bytes.
+decoded pixels are kept by the digest of the file, within a budget of bytes. Requests that
+bring it while it is being decoded share that one decoding.
 """
 
 from __future__ import annotations
@@ -13,17 +14,29 @@ import hashlib
 import multiprocessing
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 
 from cachetools import LRUCache
 from pebble import ProcessExpired, ProcessPool
 
 from serve_app.config import LimitsConfig
-from serve_app.errors import ImageTooSlow, NotReady, UnusableImage
+from serve_app.errors import ImageTooSlow, NotReady, Overloaded, UnusableImage
 from serve_app.images.decoding import decode
 from serve_app.images.limits import check_bytes
 from serve_app.images.pixels import DecodedImage
 
 Decoder = Callable[[bytes, LimitsConfig, str], DecodedImage]
+
+# A full queue is some seconds long: most images take a tenth of one.
+_RETRY_AFTER_S = 2.0
+
+
+@dataclass(slots=True)
+class _Shared:
+    """One decoding, and how many callers wait for it."""
+
+    task: asyncio.Task[DecodedImage]
+    waiting: int = 0
 
 
 class DecodePool:
@@ -42,6 +55,8 @@ class DecodePool:
         self._recent: LRUCache[bytes, DecodedImage] = LRUCache(
             limits.decoded_cache_bytes, getsizeof=lambda image: image.pixels.nbytes
         )
+        # By digest and field: the field is part of errors, which are shared too.
+        self._in_flight: dict[tuple[bytes, str], _Shared] = {}
 
     async def warm(self) -> None:
         """Start the processes, so that the first image does not wait for them."""
@@ -49,23 +64,31 @@ class DecodePool:
         # Receiving the decoder as an argument makes the process import its module.
         await asyncio.wrap_future(pool.schedule(callable, args=(self._decoder,)))
 
-    async def decode(self, data: bytes, param: str = "image") -> DecodedImage:
+    async def decode(
+        self, data: bytes, param: str = "image", *, stored: bool = False
+    ) -> DecodedImage:
         """Decode ``data``; its pixels are read-only, for they may be shared.
 
-        ``param`` names the request field in errors. Raises what ``decoding.decode``
-        raises, ``ImageTooSlow`` (422) after ``limits.decode_s`` of decoding (waiting for
-        a free process does not count), and ``NotReady`` (503) after ``close``, or if
-        processes keep dying. Cancelling the awaiting task stops the decoder.
+        ``param`` names the request field in errors. What we ``stored`` ourselves may have
+        any number of bytes: the upload was held to the limit, and its PNG can be larger.
+
+        Raises what ``decoding.decode`` raises, ``ImageTooSlow`` (422) after
+        ``limits.decode_s`` of decoding (waiting for a free process does not count),
+        ``Overloaded`` (429) when ``limits.pending_decodes`` other images are in hand, and
+        ``NotReady`` (503) after ``close``, or if processes keep dying. The decoder stops
+        when the last task that awaits this image is cancelled.
         """
-        check_bytes(data, self._limits, param)
+        limits = self._limits
+        if stored and len(data) > limits.image_bytes:
+            limits = limits.model_copy(update={"image_bytes": len(data)})
+        check_bytes(data, limits, param)
         # Hashing 25 MB takes longer than a loop should stand still.
-        key = await asyncio.to_thread(lambda: hashlib.sha256(data).digest())
-        if (known := self._recent.get(key)) is not None:
+        digest = await asyncio.to_thread(lambda: hashlib.sha256(data).digest())
+        if (known := self._recent.get(digest)) is not None:
             return known
-        image = await self._decode_apart(data, param)
-        image.pixels.flags.writeable = False
+        image = await self._shared((digest, param), data, limits)
         if image.pixels.nbytes <= self._recent.maxsize:
-            self._recent[key] = image
+            self._recent[digest] = image
         return image
 
     def close(self) -> None:
@@ -76,15 +99,41 @@ class DecodePool:
             _stop(self._pool)
             self._pool = None
 
-    async def _decode_apart(self, data: bytes, param: str) -> DecodedImage:
+    async def _shared(
+        self, key: tuple[bytes, str], data: bytes, limits: LimitsConfig
+    ) -> DecodedImage:
+        """Wait for the one decoding of ``key``, begun by whoever comes first."""
+        shared = self._in_flight.get(key)
+        if shared is None:
+            if len(self._in_flight) >= self._limits.pending_decodes:
+                raise Overloaded(
+                    "Too many images are waiting to be decoded; try again.", None, _RETRY_AFTER_S
+                )
+            _, param = key
+            task = asyncio.create_task(self._decode_apart(data, limits, param))
+            shared = self._in_flight[key] = _Shared(task)
+        shared.waiting += 1
+        try:
+            # Unlike awaiting the task, this leaves it alone when one caller is cancelled.
+            await asyncio.wait((shared.task,))
+        finally:
+            shared.waiting -= 1
+            # Forgotten at once: nobody shall join what is being cancelled.
+            if shared.waiting == 0:
+                del self._in_flight[key]
+                shared.task.cancel()
+                await asyncio.gather(shared.task, return_exceptions=True)
+        return shared.task.result()
+
+    async def _decode_apart(self, data: bytes, limits: LimitsConfig, param: str) -> DecodedImage:
         # A process that dies idle (out of memory elsewhere) breaks the whole pool, and
         # whoever comes next: that request is tried again on a new pool, once.
         for _ in range(2):
             pool = await self._running_pool()
             future = pool.schedule(
                 self._decoder,
-                args=(data, self._limits, param),
-                timeout=self._limits.decode_s,
+                args=(data, limits, param),
+                timeout=limits.decode_s,
             )
             try:
                 image: DecodedImage = await asyncio.wrap_future(future)
@@ -92,12 +141,13 @@ class DecodePool:
                 continue
             except TimeoutError as error:
                 raise ImageTooSlow(
-                    f"Decoding the image took longer than {self._limits.decode_s:g} seconds.",
+                    f"Decoding the image took longer than {limits.decode_s:g} seconds.",
                     param,
                 ) from error
             except ProcessExpired as error:
                 raise UnusableImage("The image is damaged and can't be decoded.", param) from error
             else:
+                image.pixels.flags.writeable = False
                 return image
         raise NotReady("Images can't be decoded at the moment; try again.", param, 1.0)
 

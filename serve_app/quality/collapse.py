@@ -3,8 +3,11 @@
 Thresholds are ``QualityConfig.collapse_*``. Measured with the formulas below on 14 sample
 pictures of scikit-image (photos, textures, scanned text): standard deviation 13 to 75,
 entropy 4.9 to 7.7 bits, flatness up to 0.15. A flat field has 0, 0 and 0; white noise has
-a flatness of exp(-Euler's gamma) = 0.56 whatever its strength. A drawing in two pure
-colours has at most 1 bit and is rejected.
+a flatness of exp(-Euler's gamma) = 0.56 whatever its strength.
+
+Drawings, posters and products on white are poor by nature: black letters on white have 0.2
+bits. So a result need not have more than half of what its original has, nor be less flat.
+A small product cut out of a rich photo onto white still has 0.6 bits.
 """
 
 from __future__ import annotations
@@ -25,14 +28,14 @@ def collapse(subject: Subject) -> Measurement:
     The value is the smallest margin of the three, as a multiple of its threshold, so that
     1 is just enough.
     """
-    config, image = subject.config, subject.result_luma
+    config, image, original = subject.config, subject.result_luma, subject.original_luma
     deviation = float(image.std())
     entropy = luma_entropy(image)
     flatness = spectral_flatness(image)
     margin = min(
-        deviation / config.collapse_std,
-        entropy / config.collapse_entropy,
-        config.collapse_flatness / max(flatness, 1e-9),
+        _share(deviation, min(config.collapse_std, float(original.std()) / 2)),
+        _share(entropy, min(config.collapse_entropy, luma_entropy(original) / 2)),
+        _share(max(config.collapse_flatness, spectral_flatness(original)), flatness),
         10.0,  # beyond this a margin says nothing, and infinity is no JSON
     )
     evidence = {
@@ -41,6 +44,11 @@ def collapse(subject: Subject) -> Measurement:
         "spectral_flatness": flatness,
     }
     return Measurement(margin >= 1.0, margin, 1.0, "at_least", evidence)
+
+
+def _share(value: float, of: float) -> float:
+    """``value`` as a multiple of ``of``; of next to nothing, everything is enough."""
+    return value / of if of > 1e-9 else 10.0
 
 
 def luma_entropy(image: Luma) -> float:

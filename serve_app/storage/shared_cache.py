@@ -6,7 +6,7 @@ from pathlib import Path
 
 from serve_app.config import CacheConfig
 from serve_app.edits.result import CacheStatus, EditOutcome, EditResult
-from serve_app.errors import InvalidRequest
+from serve_app.errors import EditServiceError
 from serve_app.storage.cache import DiskTier, MemoryTier, ResultCache
 from serve_app.storage.single_flight import Lease, SingleFlight
 
@@ -16,7 +16,7 @@ class SharedCache:
 
     def __init__(self, cache: ResultCache, lease_s: float) -> None:
         self._cache = cache
-        self._flights: SingleFlight[EditResult | InvalidRequest] = SingleFlight(lease_s)
+        self._flights: SingleFlight[EditResult | EditServiceError] = SingleFlight(lease_s)
 
     @classmethod
     def open(cls, config: CacheConfig, folder: Path) -> SharedCache:
@@ -33,23 +33,28 @@ class SharedCache:
         if (result := await self._cache.get(key)) is not None:
             return EditOutcome(result, CacheStatus.HIT)
         answer = await self._flights.acquire(key)
-        if isinstance(answer, InvalidRequest):
+        if isinstance(answer, EditServiceError):
             raise answer
         if isinstance(answer, EditResult):
             return EditOutcome(answer, CacheStatus.JOINED)
-        # The flight before may have landed between the look above and the lease.
-        if (result := await self._cache.get(key)) is not None:
-            self._flights.complete(answer, result)
-            return EditOutcome(result, CacheStatus.HIT)
-        return answer
+        try:
+            # The flight before may have landed between the look above and the lease.
+            result = await self._cache.get(key)
+        except BaseException:
+            self._flights.abandon(answer)
+            raise
+        if result is None:
+            return answer
+        self._flights.complete(answer, result)
+        return EditOutcome(result, CacheStatus.HIT)
 
     async def fulfil(self, lease: Lease, result: EditResult) -> None:
         """Keep the leader's result and give it to everybody who waits for it."""
         self._flights.complete(lease, result)
         await self._cache.put(lease.key, result)
 
-    async def refuse(self, lease: Lease, error: InvalidRequest) -> None:
-        """Tell everybody who waits that this request can't be served, whoever runs it."""
+    async def refuse(self, lease: Lease, error: EditServiceError) -> None:
+        """Give everybody who waits the error that awaits whoever runs this request."""
         self._flights.complete(lease, error)
 
     async def abandon(self, lease: Lease) -> None:

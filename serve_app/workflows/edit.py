@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -24,12 +25,21 @@ from serve_app.edits.result import (
     PartialImage,
     Progress,
 )
-from serve_app.errors import EditFailed, InvalidRequest, NotReady
+from serve_app.errors import (
+    EditFailed,
+    EditServiceError,
+    InvalidRequest,
+    NotReady,
+    PartFailed,
+    ReplicaLost,
+)
 from serve_app.images.encoding import OutputFormat, encode
 from serve_app.quality.report import Report, Verdict
 from serve_app.storage.results import ResultStore, new_result_id
 from serve_app.storage.single_flight import Lease
 from serve_app.workflows.ports import Cache, Editor, EventSink, Judge
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,13 +88,12 @@ class EditWorkflow:
 
         ``sink`` gets progress and previews, if this call is the one that edits.
         """
-        if plan.cache is CachePolicy.USE:
+        if plan.request.cache is CachePolicy.USE:
             return await self._run_once(plan, sink, partial_images)
         result = await self._edit(plan, sink, partial_images)
-        if plan.cache is CachePolicy.OFF:
+        if plan.request.cache is CachePolicy.OFF:
             return EditOutcome(result, CacheStatus.OFF)
-        with suppress(NotReady):
-            await self._cache.replace(plan.key, result)
+        await self._without_fail(self._cache.replace(plan.key, result))
         return EditOutcome(result, CacheStatus.MISS)
 
     async def stream(self, plan: EditPlan, partial_images: int) -> AsyncGenerator[EditEvent, None]:
@@ -104,7 +113,7 @@ class EditWorkflow:
     ) -> EditOutcome:
         try:
             claim = await self._cache.claim(plan.key)
-        except NotReady:
+        except (NotReady, PartFailed):
             # Without its cache the service still edits, only more often.
             result = await self._edit(plan, sink, partial_images)
             return EditOutcome(result, CacheStatus.MISS)
@@ -112,21 +121,20 @@ class EditWorkflow:
             return claim
         async with self._leading(claim):
             result = await self._edit(plan, sink, partial_images)
-            with suppress(NotReady):
-                await self._cache.fulfil(claim, result)
+            await self._without_fail(self._cache.fulfil(claim, result))
         return EditOutcome(result, CacheStatus.MISS)
 
     @asynccontextmanager
     async def _leading(self, lease: Lease) -> AsyncIterator[None]:
         """Keep the lease while the body runs; if that fails, free those who wait for it.
 
-        A request that nobody can serve is refused for all; after any other failure, and
-        after a cancellation, the next in line leads.
+        A request that nobody can serve, or that takes replicas down, is refused for all;
+        after any other failure, and after a cancellation, the next in line leads.
         """
         renewing = asyncio.create_task(self._renew(lease))
         try:
             yield
-        except InvalidRequest as error:
+        except (InvalidRequest, ReplicaLost) as error:
             await self._let_go(self._cache.refuse(lease, error))
             raise
         except BaseException:
@@ -135,17 +143,22 @@ class EditWorkflow:
         finally:
             renewing.cancel()
 
-    @staticmethod
-    async def _let_go(release: Coroutine[Any, Any, None]) -> None:
+    async def _let_go(self, release: Coroutine[Any, Any, None]) -> None:
         # In a task of its own: the present one may be in the middle of being cancelled.
-        with suppress(NotReady):
-            await asyncio.shield(asyncio.create_task(release))
+        await asyncio.shield(asyncio.create_task(self._without_fail(release)))
 
     async def _renew(self, lease: Lease) -> None:
-        with suppress(NotReady):
-            while True:
-                await asyncio.sleep(self._lease_s / 3)
-                await self._cache.renew(lease)
+        while True:
+            await asyncio.sleep(self._lease_s / 3)
+            await self._without_fail(self._cache.renew(lease))
+
+    @staticmethod
+    async def _without_fail(call: Coroutine[Any, Any, object]) -> None:
+        """Await a call to the cache, which is a convenience: its trouble costs no edit."""
+        try:
+            await call
+        except EditServiceError as error:
+            logger.warning("the cache did not answer: %s", error.code)
 
     async def _edit(
         self, plan: EditPlan, sink: EventSink | None, partial_images: int
@@ -155,7 +168,13 @@ class EditWorkflow:
         model = await self._editor.describe()
         attempts: list[Attempt] = []
         for number in range(1, plan.max_attempts + 1):
-            attempts.append(await self._attempt(plan, number, sink, partial_images))
+            try:
+                attempts.append(await self._attempt(plan, number, sink, partial_images))
+            except EditServiceError as error:
+                if not attempts:
+                    raise
+                logger.warning("attempt %d failed, an earlier one is kept: %s", number, error.code)
+                break
             if attempts[-1].report.verdict is not Verdict.FAIL:
                 break
         best = min(attempts, key=lambda attempt: (attempt.report.severity, attempt.number))
@@ -171,7 +190,7 @@ class EditWorkflow:
         edited = await (self._editor.edit(job) if sink is None else self._watch(job, number, sink))
         started = time.monotonic()
         report = await self._judge.judge(
-            plan.images[0].pixels, edited.pixels, plan.edit_type, edited.finite
+            plan.request.images[0].pixels, edited.pixels, plan.edit_type, edited.finite
         )
         seconds = {**edited.seconds, "validate": time.monotonic() - started}
         return Attempt(number, job.seed, edited, report, seconds)
@@ -213,7 +232,8 @@ def _result(
             "dtype": model.dtype,
         },
         "content_key": plan.key,
-        "request": plan.to_json(),
+        "request": plan.request.to_json(),
+        "plan": plan.to_json(),
         "seed": best.seed,
         "verdict": verdict,
         "report": best.report.to_json(),

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing, asynccontextmanager
+from typing import TypeVar
 
 from serve_app.config import ServiceConfig
 from serve_app.edits.model import ModelDescription
 from serve_app.edits.planning import EditPlan, Planner
 from serve_app.edits.request import CachePolicy, EditRequest
 from serve_app.edits.result import CacheStatus, Completed, EditEvent, EditOutcome
-from serve_app.errors import DeadlineExceeded, NotReady
+from serve_app.errors import DeadlineExceeded, EditServiceError, NotReady
 from serve_app.storage.cache import MemoryTier
 from serve_app.workflows.ports import Router
+
+T = TypeVar("T")
+
+_ANSWER_S = 3.0
+"""How long an editor may take to say that it is there, seconds."""
 
 
 class EditGateway:
@@ -55,14 +61,14 @@ class EditGateway:
     async def model(self) -> ModelDescription:
         """Describe the loaded model; raises ``NotReady`` while no editor answers."""
         if self._model is None:
-            self._model = await self._router.describe()
+            self._model = await _soon(self._router.describe())
         return self._model
 
     async def ready(self) -> bool:
         """Whether a warm editor answers."""
         try:
-            await self._router.check()
-        except NotReady:
+            await _soon(self._router.check())
+        except EditServiceError:
             return False
         return True
 
@@ -84,12 +90,21 @@ class EditGateway:
         return self._planner.plan(request)
 
     def _look(self, plan: EditPlan) -> EditOutcome | None:
-        if plan.cache is not CachePolicy.USE:
+        if plan.request.cache is not CachePolicy.USE:
             return None
         result = self._near.get(plan.key)
         return None if result is None else EditOutcome(result, CacheStatus.HIT)
 
     def _keep(self, plan: EditPlan, outcome: EditOutcome) -> EditOutcome:
-        if plan.cache is not CachePolicy.OFF:
+        if plan.request.cache is not CachePolicy.OFF:
             self._near.put(plan.key, outcome.result)
         return outcome
+
+
+async def _soon(question: Awaitable[T]) -> T:
+    """Await an answer that a warm editor has at once; a call to none would wait for one."""
+    try:
+        async with asyncio.timeout(_ANSWER_S):
+            return await question
+    except TimeoutError as error:
+        raise NotReady("No editor answers yet. Send the request again later.", None, 5.0) from error

@@ -10,7 +10,7 @@ from serve_app.edits.model import ModelDescription
 from serve_app.edits.planning import EditPlan
 from serve_app.edits.request import EditType
 from serve_app.edits.result import EditEvent, EditOutcome, EditResult
-from serve_app.errors import InvalidRequest
+from serve_app.errors import EditServiceError
 from serve_app.images.pixels import RGB
 from serve_app.quality.report import Report
 from serve_app.storage.single_flight import Lease
@@ -47,7 +47,7 @@ class Cache(Protocol):
 
     async def fulfil(self, lease: Lease, result: EditResult) -> None: ...
 
-    async def refuse(self, lease: Lease, error: InvalidRequest) -> None: ...
+    async def refuse(self, lease: Lease, error: EditServiceError) -> None: ...
 
     async def replace(self, key: str, result: EditResult) -> None: ...
 

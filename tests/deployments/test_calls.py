@@ -7,8 +7,8 @@ from ray.exceptions import ActorDiedError, RayTaskError
 from ray.serve._private.common import DeploymentID  # the only way to make the exception
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
-from serve_app.deployments.calls import ReplicaLost, translated
-from serve_app.errors import InvalidRequest, NotReady, Overloaded
+from serve_app.deployments.calls import translated
+from serve_app.errors import InvalidRequest, NotReady, Overloaded, PartFailed, ReplicaLost
 
 
 def test_our_own_error_comes_back_as_it_was_raised() -> None:
@@ -41,6 +41,13 @@ def test_serve_refusing_a_call_is_a_reason_to_come_back(
         raise raised
 
 
-def test_bugs_stay_bugs() -> None:
+def test_a_failure_on_the_other_side_keeps_its_text_there() -> None:
+    wrapped = RayTaskError("edit", "traceback", ValueError("the prompt")).as_instanceof_cause()
+    with pytest.raises(PartFailed) as caught, translated("editor"):
+        raise wrapped
+    assert "the prompt" not in str(caught.value)
+
+
+def test_bugs_on_this_side_stay_bugs() -> None:
     with pytest.raises(ZeroDivisionError), translated("editor"):
         raise ZeroDivisionError

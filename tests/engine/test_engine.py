@@ -267,7 +267,7 @@ def test_warming_up_runs_one_edit_to_its_end(small: Checkpoint) -> None:
     try:
         engine.warm_up()
         assert engine.loop.steps == 1
-        assert engine.loop.step_seconds > 0
+        assert engine.loop.share_seconds > 0
     finally:
         engine.close()
     with pytest.raises(NotReady):

@@ -60,11 +60,24 @@ def test_a_pipeline_of_another_class_is_refused_by_name(folder: Path) -> None:
     assert refusal.value.param == "model.checkpoint"
 
 
-@pytest.mark.parametrize("checkpoint", ["Qwen/Qwen-Image-Edit-2511", "/no/such/folder"])
-def test_what_is_no_folder_needs_a_pinned_revision(checkpoint: str) -> None:
+@pytest.mark.parametrize(
+    ("checkpoint", "param"),
+    [
+        ("Qwen/Qwen-Image-Edit-2511", "model.revision"),
+        ("/no/such/folder", "model.checkpoint"),
+        ("./missing", "model.checkpoint"),
+    ],
+)
+def test_what_is_no_folder_needs_a_pinned_revision(checkpoint: str, param: str) -> None:
     with pytest.raises(ConfigurationError) as refusal:
         load(checkpoint)
-    assert refusal.value.param == "model.revision"
+    assert refusal.value.param == param
+
+
+def test_a_folder_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        load(tmp_path)
+    assert refusal.value.param == "model.checkpoint"
 
 
 @needs_no_gpu

@@ -81,8 +81,10 @@ def test_the_record_holds_what_it_takes_to_make_the_edit_again(http: httpx.Clien
     assert first.status_code == 200
     result_id = first.headers["x-edit-id"]
     record = http.get(f"/v1/results/{result_id}/metadata").json()
-    assert record["request"]["edit_type"] == "semantic"
-    assert record["request"]["edit_type_reason"]
+    assert record["plan"]["edit_type"] == "semantic"
+    assert record["plan"]["edit_type_reason"]
+    assert record["request"]["edit_type"] == "auto"
+    assert record["request"]["num_inference_steps"] == 3
     assert record["model"]["miniature"] is True
     assert record["model"]["revision"].startswith("local-")
     attempt = record["attempts"][0]["seconds"]
@@ -94,10 +96,10 @@ def test_the_record_holds_what_it_takes_to_make_the_edit_again(http: httpx.Clien
         "/v1/images/edits",
         files=image,
         data={
-            "prompt": record["request"]["prompt"],
-            "edit_type": record["request"]["edit_type"],
-            "true_cfg_scale": str(record["request"]["true_cfg_scale"]),
-            "num_inference_steps": str(record["request"]["num_inference_steps"]),
+            "prompt": record["plan"]["prompt"],
+            "edit_type": record["plan"]["edit_type"],
+            "true_cfg_scale": str(record["plan"]["true_cfg_scale"]),
+            "num_inference_steps": str(record["plan"]["num_inference_steps"]),
             "seed": str(record["seed"]),
             "max_attempts": "1",
             "cache": "off",

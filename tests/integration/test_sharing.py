@@ -88,6 +88,25 @@ async def test_clients_that_leave_free_their_places(service: Service) -> None:
         assert (await _edit(client, seed="907", num_inference_steps="2")).status_code == 200
 
 
+async def test_a_stream_that_is_left_frees_its_place(service: Service) -> None:
+    before = await service.figures("Editor")
+    connection = _send_and_keep_open(service, seed=920, steps=3000, stream=True)
+    await _until(service, "Editor", "pending", 1)
+    connection.close()
+    await _until(service, "Editor", "pending", 0)
+    assert (await service.figures("Editor"))["withdrawn"] == before["withdrawn"] + 1
+
+
+async def test_edits_over_their_time_are_withdrawn_from_the_editor(service: Service) -> None:
+    """What only our own code cancels must reach the editor, too, not just disconnects."""
+    before = await service.figures("Editor")
+    async with _client(service) as client:
+        answer = await _edit(client, seed="930", num_inference_steps="20000", n="2")
+        assert answer.status_code == 504
+    await _until(service, "Editor", "pending", 0)
+    assert (await service.figures("Editor"))["withdrawn"] == before["withdrawn"] + 2
+
+
 async def test_a_leader_that_leaves_hands_over(service: Service) -> None:
     before = await service.figures("Cache")
     leader = _send_and_keep_open(service, seed=950, steps=400)
@@ -104,7 +123,9 @@ async def test_a_leader_that_leaves_hands_over(service: Service) -> None:
     assert (await service.figures("Cache"))["handovers"] == before["handovers"] + 1
 
 
-def _send_and_keep_open(service: Service, seed: int, steps: int) -> socket.socket:
+def _send_and_keep_open(
+    service: Service, seed: int, steps: int, stream: bool = False
+) -> socket.socket:
     """Send a long edit and return the connection, its answer unread."""
     request = httpx.Request(
         "POST",
@@ -115,6 +136,7 @@ def _send_and_keep_open(service: Service, seed: int, steps: int) -> socket.socke
             "seed": str(seed),
             "num_inference_steps": str(steps),
             "max_attempts": "1",
+            "stream": str(stream).lower(),
         },
     )
     where = urlsplit(service.url)

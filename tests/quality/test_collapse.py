@@ -3,9 +3,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from PIL import Image, ImageDraw, ImageFont
 from scipy.stats import entropy
 
 from serve_app.config import QualityConfig
+from serve_app.images.geometry import resize
 from serve_app.images.pixels import RGB
 from serve_app.quality.collapse import collapse, finite, luma_entropy, spectral_flatness
 from serve_app.quality.subject import Measurement, Subject, luma
@@ -35,6 +37,39 @@ def test_a_flat_field_fails(level: int) -> None:
     assert found.passed is False
     assert found.value == 0.0
     assert evidence(found) == (0.0, 0.0, 0.0)
+
+
+def on_white(content: RGB, share: float) -> RGB:
+    """``content`` shrunk to ``share`` of the area of a white page of its size."""
+    page = np.full_like(content, 255)
+    small = resize(
+        content, (int(content.shape[1] * share**0.5), int(content.shape[0] * share**0.5))
+    )
+    page[20 : 20 + small.shape[0], 20 : 20 + small.shape[1]] = small
+    return page
+
+
+def poster(word: str) -> RGB:
+    image = Image.new("RGB", (400, 200), "white")
+    ImageDraw.Draw(image).text((120, 70), word, "black", ImageFont.load_default(60))
+    return np.asarray(image)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.2])
+def test_a_product_on_white_is_a_picture(share: float) -> None:
+    product = on_white(photo(size=(512, 512)), share)
+    recoloured = on_white(photo(size=(512, 512))[..., ::-1], share)
+    config = QualityConfig()
+    assert collapse(Subject.of(product, recoloured, True, config)).passed
+    # The background of a rich photo taken away.
+    assert collapse(Subject.of(photo(size=(512, 512)), product, True, config)).passed
+
+
+def test_black_letters_on_white_are_a_picture() -> None:
+    pair = Subject.of(poster("SALE"), poster("OPEN"), True, QualityConfig())
+    assert collapse(pair).passed
+    gone = Subject.of(poster("SALE"), flat(255, (400, 200)), True, QualityConfig())
+    assert collapse(gone).passed is False
 
 
 def test_an_almost_flat_field_fails() -> None:
