@@ -197,6 +197,9 @@ class Replicas(Section):
     min: PositiveInt = 1
     max: PositiveInt = 1
     max_ongoing_requests: PositiveInt = 100
+    max_queued_requests: PositiveInt = Field(
+        1000, description="Requests each caller keeps waiting for replicas; more get 429."
+    )
     target_ongoing_requests: PositiveFloat = Field(
         8.0, description="Load per replica the autoscaler aims for."
     )

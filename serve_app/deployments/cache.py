@@ -8,8 +8,9 @@ from ray import serve
 
 from serve_app.config import ServiceConfig
 from serve_app.deployments.calls import call
-from serve_app.edits.result import EditOutcome, EditResult
+from serve_app.edits.result import EditResult
 from serve_app.errors import EditServiceError
+from serve_app.storage.shared_cache import Claim
 from serve_app.storage.single_flight import Lease
 
 
@@ -22,7 +23,7 @@ class Cache:
 
         self._cache = SharedCache.open(config.cache, config.storage.folder)
 
-    async def claim(self, key: str) -> EditOutcome | Lease:
+    async def claim(self, key: str) -> Claim:
         return await self._cache.claim(key)
 
     async def fulfil(self, lease: Lease, result: EditResult) -> None:
@@ -50,7 +51,7 @@ class CacheClient:
     def __init__(self, handle: Any) -> None:
         self._handle = handle
 
-    async def claim(self, key: str) -> EditOutcome | Lease:
+    async def claim(self, key: str) -> Claim:
         return await call("cache", self._handle.claim.remote(key))
 
     async def fulfil(self, lease: Lease, result: EditResult) -> None:

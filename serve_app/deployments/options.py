@@ -11,6 +11,8 @@ def deployment_options(replicas: Replicas, graceful_shutdown_s: float) -> dict[s
     """Options for ``Deployment.options``; autoscaling where ``max`` is above ``min``."""
     options: dict[str, Any] = {
         "max_ongoing_requests": replicas.max_ongoing_requests,
+        "max_queued_requests": replicas.max_queued_requests,
+        "backpressure_config": {"status_code": 429, "retry_after_s": 1},
         "graceful_shutdown_timeout_s": graceful_shutdown_s,
         "ray_actor_options": {"num_cpus": replicas.num_cpus, "num_gpus": replicas.num_gpus},
     }

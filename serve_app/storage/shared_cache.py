@@ -10,6 +10,9 @@ from serve_app.errors import EditServiceError
 from serve_app.storage.cache import DiskTier, MemoryTier, ResultCache
 from serve_app.storage.single_flight import Lease, SingleFlight
 
+Claim = EditOutcome | Lease | EditServiceError
+"""The result, the right to make it, or why it can't be made."""
+
 
 class SharedCache:
     """One per key range, asked by every router: a finished edit, or the right to run it."""
@@ -24,17 +27,18 @@ class SharedCache:
         disk = DiskTier(folder / "cache", config.disk_bytes) if config.disk_bytes else None
         return cls(ResultCache(MemoryTier(config.memory_bytes), disk), config.lease_s)
 
-    async def claim(self, key: str) -> EditOutcome | Lease:
+    async def claim(self, key: str) -> Claim:
         """Find the result of ``key``, wait for whoever is making it, or lead.
 
         With a lease the caller must ``fulfil``, ``refuse`` or ``abandon`` it, and ``renew``
-        it before ``lease_s`` seconds pass in silence. Raises the error of a refused lease.
+        it before ``lease_s`` seconds pass in silence. An error is what a leader met that
+        awaits this caller, too; it is returned, since raised ones are the cache's own.
         """
         if (result := await self._cache.get(key)) is not None:
             return EditOutcome(result, CacheStatus.HIT)
         answer = await self._flights.acquire(key)
         if isinstance(answer, EditServiceError):
-            raise answer
+            return answer
         if isinstance(answer, EditResult):
             return EditOutcome(answer, CacheStatus.JOINED)
         try:

@@ -119,6 +119,8 @@ class EditWorkflow:
             return EditOutcome(result, CacheStatus.MISS)
         if isinstance(claim, EditOutcome):
             return claim
+        if isinstance(claim, EditServiceError):
+            raise claim
         async with self._leading(claim):
             result = await self._edit(plan, sink, partial_images)
             await self._without_fail(self._cache.fulfil(claim, result))

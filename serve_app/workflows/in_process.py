@@ -27,12 +27,17 @@ class ThreadedJudge:
         return await asyncio.to_thread(self._validator.judge, original, edited, edit_type, finite)
 
 
-def assemble(config: ServiceConfig, editor: Editor) -> EditGateway:
-    """Put the same parts together that ``app.build`` spreads over deployments."""
+def assemble(
+    config: ServiceConfig, editor: Editor, cache: SharedCache | None = None
+) -> EditGateway:
+    """Put the same parts together that ``app.build`` spreads over deployments.
+
+    Several services in one process may share a ``cache``, and so their flights.
+    """
     workflow = EditWorkflow(
         editor,
         ThreadedJudge(Validator(config.quality)),
-        SharedCache.open(config.cache, config.storage.folder),
+        cache or SharedCache.open(config.cache, config.storage.folder),
         ResultStore(BlobStore(config.storage.root)),
         config.cache.lease_s,
     )

@@ -13,6 +13,7 @@ from serve_app.edits.result import EditEvent, EditOutcome, EditResult
 from serve_app.errors import EditServiceError
 from serve_app.images.pixels import RGB
 from serve_app.quality.report import Report
+from serve_app.storage.shared_cache import Claim
 from serve_app.storage.single_flight import Lease
 
 EventSink = Callable[[EditEvent], None]
@@ -43,7 +44,7 @@ class Judge(Protocol):
 class Cache(Protocol):
     """The shared cache; raises ``NotReady`` where it can't be reached."""
 
-    async def claim(self, key: str) -> EditOutcome | Lease: ...
+    async def claim(self, key: str) -> Claim: ...
 
     async def fulfil(self, lease: Lease, result: EditResult) -> None: ...
 

@@ -16,9 +16,18 @@ from serve_app.edits.model import ModelDescription
 from serve_app.edits.request import CachePolicy, EditRequest
 from serve_app.edits.result import CacheStatus, Completed, PartialImage, Progress
 from serve_app.engine.engine import Engine
-from serve_app.errors import DeadlineExceeded, EditFailed, InvalidRequest, NotReady
+from serve_app.errors import (
+    DeadlineExceeded,
+    EditFailed,
+    InvalidRequest,
+    NotReady,
+    Overloaded,
+    ReplicaLost,
+)
 from serve_app.storage.blobs import BlobStore
 from serve_app.storage.results import ResultStore
+from serve_app.storage.shared_cache import SharedCache
+from serve_app.workflows import gateway
 from serve_app.workflows.in_process import assemble
 from tests.conftest import decoded
 
@@ -27,7 +36,8 @@ class FaultyEditor:
     """The real engine with faults switched on: the crashes that can't be had otherwise.
 
     The first ``flat`` results are black, as an overflowing decoder makes them; the first
-    ``failing`` edits raise ``error``. ``hold`` lets edits start and then wait until it is set.
+    ``failing`` edits, or the one numbered ``failing_at``, raise ``error``. ``hold`` lets edits
+    start and then wait until it is set.
     """
 
     def __init__(
@@ -36,12 +46,14 @@ class FaultyEditor:
         *,
         flat: int = 0,
         failing: int = 0,
+        failing_at: int | None = None,
         error: Exception | None = None,
         hold: asyncio.Event | None = None,
     ) -> None:
         self._engine = engine
         self._flat = flat
         self._failing = failing
+        self._failing_at = failing_at
         self._error = error or EditFailed("The device failed.")
         self._hold = hold
         self.started = asyncio.Event()
@@ -59,7 +71,7 @@ class FaultyEditor:
         self.started.set()
         if self._hold is not None:
             await self._hold.wait()
-        if number <= self._failing:
+        if number <= self._failing or number == self._failing_at:
             raise self._error
         edited = await self._engine.edit(job)
         if number <= self._flat:
@@ -70,6 +82,12 @@ class FaultyEditor:
         self.jobs.append(job)
         async for event in self._engine.stream(job):
             yield event
+
+
+async def _joined(cache: SharedCache, callers: int) -> None:
+    """Return once so many callers wait for the one that leads."""
+    while cache.load_figures()["joins"] < callers:
+        await asyncio.sleep(0.001)
 
 
 async def test_the_result_has_the_inputs_size_and_its_record_is_stored(
@@ -111,6 +129,14 @@ async def test_a_spent_budget_returns_the_best_attempt_with_an_honest_verdict(
     assert result.metadata["kept_attempt"] == 2
     assert result.seed == editor.jobs[1].seed
     assert result.metadata["report"]["reasons"]
+
+
+async def test_a_finished_attempt_survives_the_failure_of_a_later_one(
+    engine: Engine, config: ServiceConfig, request_for_blue: EditRequest
+) -> None:
+    editor = FaultyEditor(engine, flat=1, failing_at=2, error=Overloaded("The queue is full."))
+    result = (await assemble(config, editor).edit(request_for_blue)).result
+    assert (result.attempts, result.verdict) == (1, "fail")
 
 
 async def test_the_attempt_budget_of_the_request_is_kept(
@@ -188,11 +214,12 @@ async def test_a_cancelled_leader_hands_over(
 ) -> None:
     release = asyncio.Event()
     editor = FaultyEditor(engine, hold=release)
-    service = assemble(config, editor)
+    cache = SharedCache.open(config.cache, config.storage.folder)
+    service = assemble(config, editor, cache)
     leader = asyncio.create_task(service.edit(request_for_blue))
     await editor.started.wait()
     followers = [asyncio.create_task(service.edit(request_for_blue)) for _ in range(5)]
-    await asyncio.sleep(0)
+    await _joined(cache, 5)
     leader.cancel()
     release.set()
     with pytest.raises(asyncio.CancelledError):
@@ -207,9 +234,10 @@ async def test_a_failing_leader_fails_alone(
 ) -> None:
     release = asyncio.Event()
     editor = FaultyEditor(engine, failing=1, hold=release)
-    service = assemble(config, editor)
+    cache = SharedCache.open(config.cache, config.storage.folder)
+    service = assemble(config, editor, cache)
     callers = [asyncio.create_task(service.edit(request_for_blue)) for _ in range(4)]
-    await editor.started.wait()
+    await _joined(cache, 3)
     release.set()
     outcomes: list[Any] = await asyncio.gather(*callers, return_exceptions=True)
     assert sum(isinstance(outcome, EditFailed) for outcome in outcomes) == 1
@@ -222,12 +250,29 @@ async def test_a_request_that_nobody_can_serve_is_refused_for_all_at_once(
     release = asyncio.Event()
     refusal = InvalidRequest("The prompt is too long.", "prompt")
     editor = FaultyEditor(engine, failing=99, error=refusal, hold=release)
-    service = assemble(config, editor)
+    cache = SharedCache.open(config.cache, config.storage.folder)
+    service = assemble(config, editor, cache)
     callers = [asyncio.create_task(service.edit(request_for_blue)) for _ in range(10)]
-    await editor.started.wait()
+    await _joined(cache, 9)
     release.set()
     outcomes: list[Any] = await asyncio.gather(*callers, return_exceptions=True)
     assert all(isinstance(outcome, InvalidRequest) for outcome in outcomes)
+    assert len(editor.jobs) == 1
+
+
+async def test_a_request_that_takes_replicas_down_is_not_handed_on(
+    engine: Engine, config: ServiceConfig, request_for_blue: EditRequest
+) -> None:
+    release = asyncio.Event()
+    deadly = ReplicaLost("The editor stopped while it worked on this.")
+    editor = FaultyEditor(engine, failing=99, error=deadly, hold=release)
+    cache = SharedCache.open(config.cache, config.storage.folder)
+    service = assemble(config, editor, cache)
+    callers = [asyncio.create_task(service.edit(request_for_blue)) for _ in range(10)]
+    await _joined(cache, 9)
+    release.set()
+    outcomes: list[Any] = await asyncio.gather(*callers, return_exceptions=True)
+    assert all(isinstance(outcome, ReplicaLost) for outcome in outcomes)
     assert len(editor.jobs) == 1
 
 
@@ -298,3 +343,22 @@ async def test_an_edit_over_its_time_is_stopped(
     with pytest.raises(DeadlineExceeded) as caught:
         await assemble(short, editor).edit(request_for_blue)
     assert caught.value.status == 504
+
+
+async def test_an_editor_that_never_answers_is_not_ready(
+    engine: Engine, config: ServiceConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class SilentEditor(FaultyEditor):
+        async def check(self) -> None:
+            await asyncio.Event().wait()
+
+        async def describe(self) -> ModelDescription:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    monkeypatch.setattr(gateway, "_ANSWER_S", 0.01)
+    service = assemble(config, SilentEditor(engine))
+    assert not await service.ready()
+    with pytest.raises(NotReady) as caught:
+        await service.model()
+    assert caught.value.retry_after_s

@@ -1,0 +1,76 @@
+"""Where identical edits meet: found, joined, led, refused."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from serve_app.config import CacheConfig
+from serve_app.edits.result import CacheStatus, EditOutcome
+from serve_app.errors import InvalidRequest
+from serve_app.storage.shared_cache import SharedCache
+from serve_app.storage.single_flight import Lease
+from tests.storage.virtual_time import edit_result
+
+KEY = "a" * 64
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> SharedCache:
+    return SharedCache.open(CacheConfig(lease_s=5), tmp_path)
+
+
+async def _lead(cache: SharedCache) -> Lease:
+    claim = await cache.claim(KEY)
+    assert isinstance(claim, Lease)
+    return claim
+
+
+async def _follow(cache: SharedCache) -> asyncio.Task[object]:
+    joins = cache.load_figures()["joins"]
+    task: asyncio.Task[object] = asyncio.create_task(cache.claim(KEY))
+    while cache.load_figures()["joins"] == joins:
+        await asyncio.sleep(0)
+    return task
+
+
+async def test_the_first_leads_the_next_joins_the_last_hits(cache: SharedCache) -> None:
+    lease = await _lead(cache)
+    follower = await _follow(cache)
+    await cache.fulfil(lease, edit_result())
+    assert await follower == EditOutcome(edit_result(), CacheStatus.JOINED)
+    assert await cache.claim(KEY) == EditOutcome(edit_result(), CacheStatus.HIT)
+
+
+async def test_an_abandoned_lease_goes_to_who_waits(cache: SharedCache) -> None:
+    lease = await _lead(cache)
+    follower = await _follow(cache)
+    await cache.abandon(lease)
+    assert isinstance(await follower, Lease)
+
+
+async def test_a_refusal_is_for_all_who_wait_and_is_not_remembered(cache: SharedCache) -> None:
+    lease = await _lead(cache)
+    follower = await _follow(cache)
+    refusal = InvalidRequest("too long", "prompt")
+    await cache.refuse(lease, refusal)
+    assert await follower is refusal
+    assert isinstance(await cache.claim(KEY), Lease)
+
+
+async def test_what_lands_while_the_lease_is_taken_is_found(cache: SharedCache) -> None:
+    lease = await _lead(cache)
+    follower = await _follow(cache)
+    await cache.replace(KEY, edit_result(7))
+    await cache.abandon(lease)
+    assert await follower == EditOutcome(edit_result(7), CacheStatus.HIT)
+    assert cache.load_figures()["flying"] == 0
+
+
+async def test_without_a_disk_tier_memory_is_enough(tmp_path: Path) -> None:
+    cache = SharedCache.open(CacheConfig(disk_bytes=0), tmp_path)
+    await cache.fulfil(await _lead(cache), edit_result())
+    assert isinstance(await cache.claim(KEY), EditOutcome)
+    assert list(tmp_path.iterdir()) == []
