@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,6 +58,7 @@ class FakeGpuService:
         self.fail_after = 0
         self.fail_seed: int | None = None
         self.warm = True
+        self.max_images = 4
 
     async def edit(self, request: EditRequest) -> EditOutcome:
         self.requests.append(request)
@@ -93,7 +95,7 @@ class FakeGpuService:
     async def model(self) -> ModelDescription:
         if not self.warm:
             raise NotReady("No editor is warm yet.", None, 2.5)
-        return ModelDescription(MODEL, "plus", "r" * 40, True, 4, "float32", "cpu")
+        return ModelDescription(MODEL, "plus", "r" * 40, True, self.max_images, "float32", "cpu")
 
     async def ready(self) -> bool:
         return self.warm
@@ -163,7 +165,13 @@ def decoder() -> Iterator[DecodePool]:
 
 @pytest.fixture
 async def surface(decoder: DecodePool, tmp_path: Path) -> AsyncIterator[Surface]:
-    blobs = BlobStore(str(tmp_path))
+    async with opened(decoder, tmp_path, LIMITS) as one:
+        yield one
+
+
+@asynccontextmanager
+async def opened(decoder: DecodePool, folder: Path, limits: LimitsConfig) -> AsyncIterator[Surface]:
+    blobs = BlobStore(str(folder))
     files, results = FileStore(blobs), ResultStore(blobs)
     service = FakeGpuService(results)
     app = create_app(
@@ -171,7 +179,7 @@ async def surface(decoder: DecodePool, tmp_path: Path) -> AsyncIterator[Surface]
         files=files,
         results=results,
         decoder=decoder,
-        limits=LIMITS,
+        limits=limits,
         model_name=MODEL,
         max_images=4,
     )

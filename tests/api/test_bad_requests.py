@@ -1,12 +1,15 @@
 """Every bad request has its exact answer, and no edit runs for it."""
 
 import json
+import threading
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from serve_app.api import sources
+from serve_app.images.decode_pool import DecodePool
 from tests.api.conftest import DATA_URL, PHOTO, Surface, check_error, data_url
 from tests.images.hostile import HOSTILE, HostileCase
 
@@ -170,6 +173,55 @@ async def test_too_many_images_before_any_is_decoded(surface: Surface) -> None:
     await refused(surface, five, 422, "too_many_images", "image[]")
     five = await surface.edit_json(image=["rubbish"] * 5)
     await refused(surface, five, 422, "too_many_images", "image")
+
+
+async def test_more_images_than_the_loaded_model_takes(surface: Surface) -> None:
+    surface.service.max_images = 1
+    for field in ("image", "image[]"):
+        two = await surface.edit(*[(field, ("x", b"not an image"))] * 2)
+        await refused(surface, two, 422, "too_many_images", field)
+    assert (await surface.edit()).status_code == 200
+
+
+@pytest.mark.parametrize("fields", [{}, {"stream": "true"}], ids=str)
+async def test_no_image_is_decoded_before_there_is_a_model(
+    surface: Surface, fields: dict[str, str]
+) -> None:
+    surface.service.warm = False
+    response = await surface.edit(("image", ("x", b"not an image")), **fields)
+    await refused(surface, response, 503, "not_ready")
+
+
+async def test_bad_base64_is_refused_before_any_image_is_decoded(
+    surface: Surface, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def decode(*_: object, **__: object) -> None:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(DecodePool, "decode", decode)
+    bad = await surface.edit_json(image=[DATA_URL, "data:image/png;base64,@@@@"])
+    await refused(surface, bad, 400, "invalid_value", "image")
+
+
+async def test_base64_is_converted_in_pieces_beside_the_event_loop(
+    surface: Surface, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    convert, threads = sources._from_base64, set()
+
+    def watched(text: str, param: str) -> bytes:
+        threads.add(threading.current_thread())
+        return convert(text, param)
+
+    monkeypatch.setattr(sources, "_from_base64", watched)
+    monkeypatch.setattr(sources, "_PIECE", 8)
+    assert (await surface.edit_json(image=DATA_URL)).status_code == 200
+    assert threads
+    assert threading.main_thread() not in threads
+    assert convert("QUJDREVGR0g=", "image") == b"ABCDEFGH"
+    surface.service.requests.clear()
+    for payload in ("QUJDRA==QUJD", "QUJDREVGRw=", "QUJDREVGR", "QUJDREV=QUJD", "QUJDREVG===="):
+        bad = await surface.edit_json(image=f"data:image/png;base64,{payload}")
+        await refused(surface, bad, 400, "invalid_value", "image")
 
 
 async def test_both_names_for_the_images(surface: Surface) -> None:

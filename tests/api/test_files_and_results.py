@@ -1,9 +1,15 @@
 """Stored images: put, named, given back."""
 
-import pytest
+from pathlib import Path
 
+import numpy as np
+import pytest
+from PIL import Image
+
+from serve_app.config import LimitsConfig
+from serve_app.images.decode_pool import DecodePool
 from serve_app.images.pixels import CONTENT_ID
-from tests.api.conftest import PHOTO, Surface, check_error
+from tests.api.conftest import PHOTO, Surface, check_error, opened
 from tests.images.containers import photo, saved
 from tests.images.hostile import HOSTILE, HostileCase
 
@@ -64,3 +70,19 @@ async def test_bad_uploads(surface: Surface) -> None:
         "/v1/files", content=empty, headers={"content-type": "multipart/form-data; boundary=b"}
     )
     assert response.status_code == 400
+
+
+async def test_a_file_that_grew_when_stored_can_be_edited(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    jpeg = saved(Image.fromarray(noise), "JPEG", quality=30)
+    limits = LimitsConfig(image_bytes=len(jpeg))
+    pool = DecodePool(limits)
+    try:
+        async with opened(pool, tmp_path, limits) as surface:
+            post = surface.client.post
+            stored = (await post("/v1/files", files={"file": ("x", jpeg)})).json()
+            assert stored["bytes"] > limits.image_bytes
+            pool._recent.clear()
+            assert (await surface.edit_json(image=stored["id"])).status_code == 200
+    finally:
+        pool.close()

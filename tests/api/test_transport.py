@@ -17,6 +17,7 @@ from serve_app.api.error_responses import error_response
 from serve_app.api.request_id import RequestIdMiddleware
 from serve_app.errors import (
     DeadlineExceeded,
+    EditFailed,
     EditServiceError,
     InvalidRequest,
     NotReady,
@@ -84,6 +85,18 @@ async def test_malformed_bodies(surface: Surface, content_type: str, body: bytes
     error = check_error(await post(surface, body, content_type), 400, "invalid_value")
     assert surface.service.requests == []
     assert "offset" not in error["message"]
+
+
+@pytest.mark.parametrize("value", [b"0,", b"[],", b'{"a":0},', b"[[" * 10_000])
+async def test_json_of_very_many_values_is_not_parsed(surface: Surface, value: bytes) -> None:
+    body = b'{"prompt": "x", "image": [' + value * (8 * 2**20 // len(value)) + b"0]}"
+    error = check_error(await post(surface, body, "application/json"), 400, "invalid_value")
+    assert error["message"] == "The JSON body has too many values."
+
+
+async def test_prompts_may_be_all_commas(surface: Surface) -> None:
+    response = await surface.edit_json(prompt="," * 4000, negative_prompt="[{" * 2000)
+    assert response.status_code == 200
 
 
 async def test_text_that_is_not_utf8(surface: Surface) -> None:
@@ -216,9 +229,32 @@ async def test_a_server_may_send_the_request_id_itself() -> None:
 def test_clients_are_told_when_to_come_back() -> None:
     assert error_response(Overloaded("x", None, 0.2), "id").headers["retry-after"] == "1"
     assert error_response(NotReady("x", None, 2.5), "id").headers["retry-after"] == "3"
+    for unsaid in (Overloaded("x"), NotReady("x")):
+        assert error_response(unsaid, "id").headers["retry-after"] == "5"
     late = error_response(DeadlineExceeded("x"), "id")
     assert (late.status_code, late.headers["x-should-retry"]) == (504, "false")
     assert "retry-after" not in late.headers
+
+
+class Twin(EditServiceError):
+    status = 409
+    retryable = True
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (Overloaded("x"), "true"),
+        (NotReady("x"), "true"),
+        (Twin("x"), "true"),
+        (DeadlineExceeded("x"), "false"),
+        (EditFailed("x"), "false"),
+        (EditServiceError("x"), "false"),
+        (InvalidRequest("x"), None),
+    ],
+)
+def test_clients_are_told_whether_to_come_back(error: EditServiceError, told: str | None) -> None:
+    assert error_response(error, "id").headers.get("x-should-retry") == told
 
 
 class TravelledError(Exception):

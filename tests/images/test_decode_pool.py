@@ -3,6 +3,7 @@
 import asyncio
 import multiprocessing
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from serve_app.errors import (
     ImageTooSlow,
     InvalidRequest,
     NotReady,
+    Overloaded,
     PayloadTooLarge,
     UnsupportedMediaType,
     UnusableImage,
@@ -42,8 +44,10 @@ def die(data: bytes, limits: LimitsConfig, param: str) -> DecodedImage:
     return decode(data, limits, param)
 
 
-def explode(data: bytes, limits: LimitsConfig, param: str) -> DecodedImage:
-    raise AssertionError("decoded again")
+def dawdle(data: bytes, limits: LimitsConfig, param: str) -> DecodedImage:
+    """Give others the time to come before it ends."""
+    time.sleep(0.2)
+    return decode(data, limits, param)
 
 
 @pytest.fixture(autouse=True)
@@ -161,3 +165,79 @@ async def test_closing_twice_is_harmless_and_final() -> None:
     assert not multiprocessing.active_children()
     with pytest.raises(NotReady):
         await decoders.decode(PHOTO)
+
+
+async def under_way(decoders: DecodePool, count: int) -> None:
+    """Wait until ``count`` different images are in hand."""
+    async with asyncio.timeout(20):
+        while len(decoders._in_flight) != count:
+            await asyncio.sleep(0.001)
+
+
+async def test_callers_at_the_same_time_share_one_decoding() -> None:
+    async with pool(LimitsConfig(decoded_cache_bytes=0, pending_decodes=1)) as decoders:
+        images = await asyncio.gather(*(decoders.decode(PHOTO) for _ in range(50)))
+        assert len({id(image) for image in images}) == 1
+        assert not images[0].pixels.flags.writeable
+        assert decoders._in_flight == {}
+
+
+@pytest.mark.parametrize("leaver", [0, 1, 2])
+async def test_a_caller_that_leaves_does_not_end_the_decoding(leaver: int) -> None:
+    async with pool(LimitsConfig(decoded_cache_bytes=0), dawdle) as decoders:
+        callers = [asyncio.create_task(decoders.decode(PHOTO)) for _ in range(3)]
+        await under_way(decoders, 1)
+        await asyncio.sleep(0.05)
+        callers[leaver].cancel()
+        results = await asyncio.gather(*callers, return_exceptions=True)
+        assert isinstance(results.pop(leaver), asyncio.CancelledError)
+        assert isinstance(results[0], DecodedImage)
+        assert results[0] is results[1]
+
+
+async def test_when_all_have_left_the_next_one_begins_anew() -> None:
+    async with pool(LimitsConfig(), dawdle) as decoders:
+        callers = [asyncio.create_task(decoders.decode(PHOTO)) for _ in range(3)]
+        await under_way(decoders, 1)
+        for caller in callers:
+            caller.cancel()
+        again = asyncio.create_task(decoders.decode(PHOTO))
+        results = await asyncio.gather(*callers, return_exceptions=True)
+        assert all(isinstance(result, asyncio.CancelledError) for result in results)
+        assert (await again).width == photo().width
+
+
+async def test_a_shared_failure_names_the_field_of_each_caller() -> None:
+    async with pool(LimitsConfig()) as decoders:
+        params = ["image", "image", "file", "file"]
+        failures = await asyncio.gather(
+            *(decoders.decode(PHOTO[:-20], param) for param in params), return_exceptions=True
+        )
+        assert [type(failure) for failure in failures] == [UnusableImage] * 4
+        assert [failure.param for failure in failures] == params  # type: ignore[union-attr]
+
+
+async def test_a_full_queue_refuses_other_images() -> None:
+    async with pool(LimitsConfig(decode_s=60.0, pending_decodes=2), hang) as decoders:
+        stuck = [asyncio.create_task(decoders.decode(png(40, 40 + i % 2))) for i in range(4)]
+        await under_way(decoders, 2)
+        with pytest.raises(Overloaded) as caught:
+            await decoders.decode(PHOTO)
+        assert caught.value.status == 429
+        assert caught.value.retry_after_s is not None
+        assert not any(caller.done() for caller in stuck)
+        for caller in stuck:
+            caller.cancel()
+        await asyncio.gather(*stuck, return_exceptions=True)
+        assert (await decoders.decode(PHOTO)).width == photo().width
+
+
+async def test_stored_files_may_have_more_bytes_but_not_more_pixels() -> None:
+    async with pool(LimitsConfig(image_bytes=len(PHOTO) - 1, image_pixels=64 * 48)) as decoders:
+        with pytest.raises(PayloadTooLarge):
+            await decoders.decode(PHOTO)
+        assert (await decoders.decode(PHOTO, stored=True)).width == 64
+        with pytest.raises(PayloadTooLarge):
+            await decoders.decode(PHOTO)
+        with pytest.raises(UnusableImage):
+            await decoders.decode(png(64, 49), stored=True)
