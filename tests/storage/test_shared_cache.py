@@ -22,6 +22,10 @@ def cache(tmp_path: Path) -> SharedCache:
     return SharedCache.open(CacheConfig(lease_s=5), tmp_path)
 
 
+def _files(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
 async def _lead(cache: SharedCache) -> Lease:
     claim = await cache.claim(KEY)
     assert isinstance(claim, Lease)
@@ -73,4 +77,4 @@ async def test_without_a_disk_tier_memory_is_enough(tmp_path: Path) -> None:
     cache = SharedCache.open(CacheConfig(disk_bytes=0), tmp_path)
     await cache.fulfil(await _lead(cache), edit_result())
     assert isinstance(await cache.claim(KEY), EditOutcome)
-    assert list(tmp_path.iterdir()) == []
+    assert _files(tmp_path) == []
