@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
@@ -42,7 +45,14 @@ def create_app(
         model_name=model_name,
         max_images=max_images,
     )
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None, None]:
+        await decoder.warm()  # or the first image would wait for its processes
+        yield
+
     app = FastAPI(
+        lifespan=lifespan,
         title="qwen-edit-serve",
         summary="Batched, validated image editing with Qwen-Image-Edit.",
         version=__version__,

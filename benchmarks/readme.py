@@ -1,0 +1,25 @@
+"""The README's table of figures, from the results: `python -m benchmarks.readme`."""
+
+from __future__ import annotations
+
+import json
+
+from benchmarks.report import RESULTS
+
+PROGRAMS = ("engine", "http")
+
+
+def table() -> str:
+    """Every figure that has a target, as a Markdown table."""
+    lines = ["| what | measured | target | beside it, in the same run |", "|---|---|---|---|"]
+    for program in PROGRAMS:
+        for figure in json.loads((RESULTS / f"{program}.json").read_text())["figures"]:
+            if figure["target"] is not None:
+                measured = f"{figure['value']:.3g} {figure['unit']}"
+                beside = figure["compared_with"] or ""
+                lines.append(f"| {figure['what']} | {measured} | {figure['target']} | {beside} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(table())
