@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from benchmarks.readme import table
 from tests.conftest import ROOT, Service
 
 README = (ROOT / "README.md").read_text()
@@ -64,3 +65,13 @@ def test_every_route_is_in_the_table(service: Service) -> None:
     assert {re.sub(r"{.*?}", "{}", path) for path in paths} - {"/v1/models/{}"} <= {
         re.sub(r"{.*?}", "{}", path) for path in named
     }
+
+
+def test_the_figures_are_those_that_were_measured() -> None:
+    assert table() in README
+
+
+def test_what_it_links_to_is_there() -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", README)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
