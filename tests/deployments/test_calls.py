@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing
+from typing import Any
+
 import pytest
 from ray.exceptions import ActorDiedError, RayTaskError
 from ray.serve._private.common import DeploymentID  # the only way to make the exception
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
-from serve_app.deployments.calls import translated
+from serve_app.deployments.calls import call, call_again, iterate, translated
 from serve_app.errors import InvalidRequest, NotReady, Overloaded, PartFailed, ReplicaLost
 
 
@@ -51,3 +56,55 @@ def test_a_failure_on_the_other_side_keeps_its_text_there() -> None:
 def test_bugs_on_this_side_stay_bugs() -> None:
     with pytest.raises(ZeroDivisionError), translated("editor"):
         raise ZeroDivisionError
+
+
+class Response:
+    """A handle's response whose replica dies, never answers, or answers."""
+
+    def __init__(self, outcome: object = None) -> None:
+        self._outcome = outcome
+        self.cancelled = False
+
+    def __await__(self) -> Generator[Any, None, object]:
+        return self._answer().__await__()
+
+    async def __aiter__(self) -> AsyncGenerator[object, None]:
+        yield await self._answer()
+
+    async def _answer(self) -> object:
+        if isinstance(self._outcome, Exception):
+            raise self._outcome
+        if self._outcome is None:
+            await asyncio.Event().wait()
+        return self._outcome
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+async def test_a_call_is_made_again_when_its_replica_dies() -> None:
+    responses = iter([Response(ActorDiedError()), Response("edited")])
+    assert await call_again("editor", lambda: next(responses)) == "edited"
+
+
+async def test_a_call_that_takes_two_replicas_down_is_given_up() -> None:
+    responses = iter([Response(ActorDiedError()) for _ in range(3)])
+    with pytest.raises(ReplicaLost):
+        await call_again("editor", lambda: next(responses))
+    assert len(list(responses)) == 1
+
+
+async def test_a_call_that_nobody_awaits_any_more_is_withdrawn() -> None:
+    response = Response()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await call("editor", response)
+    assert response.cancelled
+
+
+async def test_a_stream_that_is_left_is_withdrawn() -> None:
+    responses = Response("step")
+    async with aclosing(iterate("editor", responses)) as events:
+        assert await anext(events) == "step"
+        assert not responses.cancelled
+    assert responses.cancelled
