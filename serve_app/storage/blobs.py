@@ -59,14 +59,6 @@ class BlobStore:
         """Read a blob; ``None`` if there is none."""
         return await asyncio.to_thread(self._get, self._path(name))
 
-    async def exists(self, name: str) -> bool:
-        """Whether there is a blob of this name."""
-        return await asyncio.to_thread(self._exists, self._path(name))
-
-    async def delete(self, name: str) -> None:
-        """Remove a blob; no error if there is none."""
-        await asyncio.to_thread(self._delete, self._path(name))
-
     def _path(self, name: str) -> str:
         return f"{self._root.rstrip('/')}/{_checked(name)}"
 
@@ -83,17 +75,6 @@ class BlobStore:
                 return bytes(self._fs.cat_file(path))
             except FileNotFoundError:
                 return None
-
-    def _exists(self, path: str) -> bool:
-        with _storage_errors("read"):
-            return bool(self._fs.exists(path))
-
-    def _delete(self, path: str) -> None:
-        with _storage_errors("delete"):
-            try:
-                self._fs.rm_file(path)
-            except FileNotFoundError:
-                return
 
 
 def _checked(name: str) -> str:

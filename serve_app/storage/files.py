@@ -29,12 +29,6 @@ class FileStore:
             return None
         return await self._blobs.get(_name(file_id))
 
-    async def exists(self, file_id: str) -> bool:
-        """Whether a file of this id was uploaded."""
-        if CONTENT_ID.fullmatch(file_id) is None:
-            return False
-        return await self._blobs.exists(_name(file_id))
-
 
 def _name(file_id: str) -> str:
     return blob_name("files", file_id, "png")

@@ -74,6 +74,7 @@ class SharedCache:
         flights = self._flights
         return {
             "flying": len(flights),
+            "waiting": flights.waiting,
             "leads": flights.leads,
             "joins": flights.joins,
             "handovers": flights.handovers,

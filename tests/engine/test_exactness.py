@@ -53,11 +53,18 @@ def test_prompts_of_any_length_and_language_equal_the_stock_pipeline(
     assert_equals_stock(plus, device_loop, task(plus, (photo(2),), prompt))
 
 
+@pytest.mark.parametrize("scale", [1.0, 4.0])
+@pytest.mark.parametrize("kind", ["plus", "plus-2511"])
 def test_two_images_of_different_shapes_equal_the_stock_pipeline(
-    plus: Checkpoint, device_loop: DeviceLoop
+    miniatures: dict[str, Checkpoint], kind: str, scale: float
 ) -> None:
+    checkpoint = miniatures[kind]
     images = (photo(3, 160, 96), photo(4, 128, 128))
-    assert_equals_stock(plus, device_loop, task(plus, images))
+    loop = DeviceLoop(checkpoint, max_batch_size=4)
+    try:
+        assert_equals_stock(checkpoint, loop, task(checkpoint, images, scale=scale))
+    finally:
+        loop.close()
 
 
 def test_stacked_requests_equal_the_stock_pipeline(
