@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -97,5 +98,6 @@ def _part(pid: int, table: dict[int, tuple[int, int]]) -> str | None:
 
 
 def _title(pid: int) -> str:
+    """The command line, programs and files without their folders."""
     words = (_PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ")
-    return words.decode(errors="replace").strip()
+    return re.sub(r"/\S*/", "", words.decode(errors="replace")).strip()

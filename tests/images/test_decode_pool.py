@@ -3,10 +3,10 @@
 import asyncio
 import multiprocessing
 import os
-import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,10 +44,27 @@ def die(data: bytes, limits: LimitsConfig, param: str) -> DecodedImage:
     return decode(data, limits, param)
 
 
-def dawdle(data: bytes, limits: LimitsConfig, param: str) -> DecodedImage:
-    """Give others the time to come before it ends."""
-    time.sleep(0.2)
-    return decode(data, limits, param)
+def held(data: bytes, limits: LimitsConfig, param: str) -> DecodedImage:
+    """Decode once the test has opened the gate, a named pipe."""
+    with Path(os.environ["GATE"]).open():
+        return decode(data, limits, param)
+
+
+@pytest.fixture
+def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The pipe that ``held`` waits at, in processes started from now on."""
+    path = tmp_path / "gate"
+    os.mkfifo(path)
+    monkeypatch.setenv("GATE", str(path))
+    return path
+
+
+async def let_through(gate: Path, waiting: asyncio.Future[Any]) -> None:
+    """Open the gate to whoever stands there until ``waiting`` is done."""
+    while not waiting.done():
+        with suppress(OSError):  # nobody is there
+            os.close(os.open(gate, os.O_WRONLY | os.O_NONBLOCK))
+        await asyncio.sleep(0.001)
 
 
 @pytest.fixture(autouse=True)
@@ -167,6 +184,12 @@ async def test_closing_twice_is_harmless_and_final() -> None:
         await decoders.decode(PHOTO)
 
 
+async def waiting(decoders: DecodePool, callers: int) -> None:
+    """Return once so many callers wait for the one image in hand."""
+    while sum(shared.waiting for shared in decoders._in_flight.values()) < callers:
+        await asyncio.sleep(0)
+
+
 async def under_way(decoders: DecodePool, count: int) -> None:
     """Wait until ``count`` different images are in hand."""
     async with asyncio.timeout(20):
@@ -183,27 +206,29 @@ async def test_callers_at_the_same_time_share_one_decoding() -> None:
 
 
 @pytest.mark.parametrize("leaver", [0, 1, 2])
-async def test_a_caller_that_leaves_does_not_end_the_decoding(leaver: int) -> None:
-    async with pool(LimitsConfig(decoded_cache_bytes=0), dawdle) as decoders:
+async def test_a_caller_that_leaves_does_not_end_the_decoding(leaver: int, gate: Path) -> None:
+    async with pool(LimitsConfig(decoded_cache_bytes=0, decode_s=60.0), held) as decoders:
         callers = [asyncio.create_task(decoders.decode(PHOTO)) for _ in range(3)]
-        await under_way(decoders, 1)
-        await asyncio.sleep(0.05)
+        await waiting(decoders, 3)
         callers[leaver].cancel()
-        results = await asyncio.gather(*callers, return_exceptions=True)
+        answers = asyncio.gather(*callers, return_exceptions=True)
+        await let_through(gate, answers)
+        results = await answers
         assert isinstance(results.pop(leaver), asyncio.CancelledError)
         assert isinstance(results[0], DecodedImage)
         assert results[0] is results[1]
 
 
-async def test_when_all_have_left_the_next_one_begins_anew() -> None:
-    async with pool(LimitsConfig(), dawdle) as decoders:
+async def test_when_all_have_left_the_next_one_begins_anew(gate: Path) -> None:
+    async with pool(LimitsConfig(decode_s=60.0), held) as decoders:
         callers = [asyncio.create_task(decoders.decode(PHOTO)) for _ in range(3)]
-        await under_way(decoders, 1)
+        await waiting(decoders, 3)
         for caller in callers:
             caller.cancel()
         again = asyncio.create_task(decoders.decode(PHOTO))
         results = await asyncio.gather(*callers, return_exceptions=True)
         assert all(isinstance(result, asyncio.CancelledError) for result in results)
+        await let_through(gate, again)
         assert (await again).width == photo().width
 
 
