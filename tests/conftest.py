@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from PIL import Image
@@ -40,9 +40,7 @@ def decoded(data: bytes) -> RGB:
     return _array(Image.open(io.BytesIO(data)).convert("RGB"))
 
 
-def _array(image: Image.Image) -> Any:
-    import numpy as np
-
+def _array(image: Image.Image) -> RGB:
     return np.asarray(image)
 
 
@@ -82,6 +80,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     import ray
     from ray import serve
 
+    from benchmarks.serving import free_port
     from serve_app.app import build
 
     root = tmp_path_factory.mktemp("service")
@@ -92,11 +91,3 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     yield Service(f"http://127.0.0.1:{port}", root)
     serve.shutdown()
     ray.shutdown()
-
-
-def free_port() -> int:
-    """A port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -28,6 +28,7 @@ from serve_app.errors import EditFailed, EditServiceError, NotReady
 
 logger = logging.getLogger(__name__)
 
+_SHUTTING_DOWN = "This editor is shutting down. Send the request again."
 _FAILED = "The model could not edit this image. Try again, or another size or prompt."
 
 
@@ -35,7 +36,7 @@ class DeviceLoop:
     """Runs tickets to their end on its own thread; everything public is thread-safe.
 
     A failing request takes only itself down: errors while encoding or decoding belong to
-    one ticket, and a failed shared step is repeated request by request.
+    one ticket, and a failed shared step is repeated in halves, down to the request at fault.
     """
 
     def __init__(self, checkpoint: Checkpoint, max_batch_size: int) -> None:
@@ -65,7 +66,7 @@ class DeviceLoop:
         """Queue a ticket; its future resolves from the device thread."""
         with self._wake:
             if self._closed:
-                raise NotReady("This editor is shutting down. Send the request again.")
+                raise NotReady(_SHUTTING_DOWN)
             if not self._mailbox and not self._active:
                 self.progressed_at = time.monotonic()
             self._mailbox.append(ticket)
@@ -240,7 +241,7 @@ class DeviceLoop:
             self._active, self._batch = [], None
             self._mailbox.clear()
         for ticket in tickets:
-            self._fail(ticket, NotReady("This editor is shutting down. Send the request again."))
+            self._fail(ticket, NotReady(_SHUTTING_DOWN))
 
     def _fail(self, ticket: Ticket, error: Exception) -> None:
         if not isinstance(error, EditServiceError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from serve_app.config import ModelConfig
 from serve_app.edits.model import ModelDescription
 from serve_app.engine.miniature.create import CARD, VERSION, create_miniature
 from serve_app.engine.processor import load_processor
+from serve_app.engine.revision import folder_revision
 from serve_app.errors import ConfigurationError
 
 logger = logging.getLogger(__name__)
@@ -25,9 +25,6 @@ _FAMILIES: dict[str, tuple[type[Any], str]] = {
     "QwenImageEditPipeline": (QwenImageEditPipeline, "qwen-image-edit"),
     "QwenImageEditPlusPipeline": (QwenImageEditPlusPipeline, "qwen-image-edit-plus"),
 }
-_WEIGHTS_AND_SETTINGS = frozenset({".safetensors", ".json", ".txt", ".jinja", ".model"})
-_BLOCK = 2**20
-_BLOCKS = 64
 _DTYPES = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
@@ -102,7 +99,7 @@ def load_checkpoint(config: ModelConfig, local_root: Path) -> Checkpoint:
     description = ModelDescription(
         name=config.name,
         family=family,
-        revision=revision or _digest(Path(source)),
+        revision=revision or folder_revision(Path(source)),
         miniature=(Path(source) / CARD).is_file(),
         max_images=config.max_images if plus else 1,
         dtype=str(dtype).removeprefix("torch."),
@@ -181,32 +178,3 @@ def _template_prefix_length(pipeline: Any) -> int:
     template: str = pipeline.prompt_template_encode
     prefix = template.split("<|vision_start|>")[0].split("{}")[0]
     return len(pipeline.tokenizer(prefix)["input_ids"])
-
-
-def _digest(folder: Path) -> str:
-    """Name the weights of a local folder: SHA-256 over its weights and settings.
-
-    Small files are read whole; of larger ones the size and 64 blocks of 1 MiB, evenly
-    spread, so that a change anywhere but in a few layers shows. Hashing 57 GB would take
-    minutes at every start.
-    """
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder)
-        if path.suffix not in _WEIGHTS_AND_SETTINGS or any(p.startswith(".") for p in name.parts):
-            continue
-        size = path.stat().st_size
-        digest.update(f"{name.as_posix()}:{size}:".encode())
-        with path.open("rb") as file:
-            for offset in _sampled_offsets(size):
-                file.seek(offset)
-                digest.update(file.read(_BLOCK))
-    return f"local-{digest.hexdigest()[:16]}"
-
-
-def _sampled_offsets(size: int) -> list[int]:
-    blocks = -(-size // _BLOCK)
-    if blocks <= _BLOCKS:
-        return [_BLOCK * i for i in range(blocks)]
-    # The first holds the safetensors header, the last one the file's end.
-    return [round(i * (size - _BLOCK) / (_BLOCKS - 1)) for i in range(_BLOCKS)]

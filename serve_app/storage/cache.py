@@ -13,8 +13,6 @@ from cachetools import LRUCache
 from serve_app.edits.result import EditResult
 from serve_app.storage.disk_tier import DiskTier
 
-__all__ = ["DiskTier", "MemoryTier", "ResultCache"]
-
 
 class MemoryTier:
     """The most recently used results, at most ``max_bytes`` by ``EditResult.nbytes``.

@@ -7,7 +7,8 @@ from pathlib import Path
 from serve_app.config import CacheConfig
 from serve_app.edits.result import CacheStatus, EditOutcome, EditResult
 from serve_app.errors import EditServiceError
-from serve_app.storage.cache import DiskTier, MemoryTier, ResultCache
+from serve_app.storage.cache import MemoryTier, ResultCache
+from serve_app.storage.disk_tier import DiskTier
 from serve_app.storage.single_flight import Lease, SingleFlight
 
 Claim = EditOutcome | Lease | EditServiceError

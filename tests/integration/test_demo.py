@@ -10,7 +10,8 @@ from pathlib import Path
 import yaml
 from PIL import Image
 
-from tests.conftest import ROOT, free_port
+from benchmarks.serving import free_port
+from tests.conftest import ROOT
 
 
 def demo(*arguments: str) -> subprocess.CompletedProcess[str]:

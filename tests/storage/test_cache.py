@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from serve_app.edits.result import EditResult
 from serve_app.storage import disk_tier
-from serve_app.storage.cache import DiskTier, MemoryTier, ResultCache
+from serve_app.storage.cache import MemoryTier, ResultCache
+from serve_app.storage.disk_tier import DiskTier
 
 from .virtual_time import edit_result, files_below
 

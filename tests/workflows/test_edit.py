@@ -19,6 +19,7 @@ from serve_app.engine.engine import Engine
 from serve_app.errors import (
     DeadlineExceeded,
     EditFailed,
+    EditServiceError,
     InvalidRequest,
     NotReady,
     Overloaded,
@@ -244,35 +245,26 @@ async def test_a_failing_leader_fails_alone(
     assert len(editor.jobs) == 2
 
 
-async def test_a_request_that_nobody_can_serve_is_refused_for_all_at_once(
-    engine: Engine, config: ServiceConfig, request_for_blue: EditRequest
+@pytest.mark.parametrize(
+    "error",
+    [
+        InvalidRequest("The prompt is too long.", "prompt"),
+        ReplicaLost("The editor stopped while it worked on this."),
+    ],
+    ids=["nobody can serve it", "it takes replicas down"],
+)
+async def test_an_error_that_awaits_everybody_is_given_to_all_at_once(
+    engine: Engine, config: ServiceConfig, request_for_blue: EditRequest, error: EditServiceError
 ) -> None:
     release = asyncio.Event()
-    refusal = InvalidRequest("The prompt is too long.", "prompt")
-    editor = FaultyEditor(engine, failing=99, error=refusal, hold=release)
+    editor = FaultyEditor(engine, failing=99, error=error, hold=release)
     cache = SharedCache.open(config.cache, config.storage.folder)
     service = assemble(config, editor, cache)
     callers = [asyncio.create_task(service.edit(request_for_blue)) for _ in range(10)]
     await _joined(cache, 9)
     release.set()
     outcomes: list[Any] = await asyncio.gather(*callers, return_exceptions=True)
-    assert all(isinstance(outcome, InvalidRequest) for outcome in outcomes)
-    assert len(editor.jobs) == 1
-
-
-async def test_a_request_that_takes_replicas_down_is_not_handed_on(
-    engine: Engine, config: ServiceConfig, request_for_blue: EditRequest
-) -> None:
-    release = asyncio.Event()
-    deadly = ReplicaLost("The editor stopped while it worked on this.")
-    editor = FaultyEditor(engine, failing=99, error=deadly, hold=release)
-    cache = SharedCache.open(config.cache, config.storage.folder)
-    service = assemble(config, editor, cache)
-    callers = [asyncio.create_task(service.edit(request_for_blue)) for _ in range(10)]
-    await _joined(cache, 9)
-    release.set()
-    outcomes: list[Any] = await asyncio.gather(*callers, return_exceptions=True)
-    assert all(isinstance(outcome, ReplicaLost) for outcome in outcomes)
+    assert all(isinstance(outcome, type(error)) for outcome in outcomes)
     assert len(editor.jobs) == 1
 
 
