@@ -45,6 +45,48 @@ def _completed(field: FieldInfo | None, given: Any) -> Any:
     return {**field.default.model_dump(), **given}
 
 
+class AdaptersConfig(Section):
+    """LoRA adapters that requests may name."""
+
+    folder: Path | None = Field(
+        None, description="Folder of `NAME.safetensors` files, read at the start; none without it."
+    )
+    memory_bytes: PositiveInt = Field(
+        2 * 2**30, description="Adapters kept on the device, bytes; the least recent leave first."
+    )
+
+
+class MemoryConfig(Section):
+    """How the weights are held; every mode trades speed for memory, see configs/README.md."""
+
+    offload: Literal["none", "model", "group"] = Field(
+        "none",
+        description="model: one component on the device at a time; group: blocks of the "
+        "transformer and the text encoder come when they are needed, prefetched on a stream.",
+    )
+    quantization: Literal["none", "int8", "float8"] = Field(
+        "none", description="Weight-only quantization of the transformer by torchao."
+    )
+    gguf: Path | None = Field(
+        None, description="Single GGUF file to take the transformer from instead."
+    )
+    float8_storage: bool = Field(
+        False, description="Keep the transformer's weights as float8, cast layer by layer."
+    )
+    vae_tiling: bool = Field(False, description="Encode and decode in tiles.")
+    vae_slicing: bool = Field(False, description="Encode and decode one image at a time.")
+
+
+class FewStepConfig(Section):
+    """A distilled few-step adapter (Lightning), made part of the weights at the start."""
+
+    adapter: Path = Field(description="Its safetensors file.")
+    scale: float = Field(1.0, gt=0.0, le=4.0)
+    scheduler: Literal["lightning", "checkpoint"] = Field(
+        "lightning", description="lightning: a fixed shift of 3 and no terminal stretch."
+    )
+
+
 class ModelConfig(Section):
     """Which checkpoint is loaded, and how."""
 
@@ -68,6 +110,45 @@ class ModelConfig(Section):
         384 * 384, description="What the text encoder sees (Plus family), in pixels of area."
     )
     max_images: int = Field(4, ge=1, le=4, description="Input images per edit (Plus family).")
+    adapters: AdaptersConfig = AdaptersConfig()
+    memory: MemoryConfig = MemoryConfig()
+    few_step: FewStepConfig | None = None
+
+
+class SchedulingConfig(Section):
+    """Who runs next: the least remaining work, changed by these (`engine/policy.py`)."""
+
+    aging: PositiveFloat = Field(
+        0.1, description="Seconds of work forgiven for each second of waiting."
+    )
+    priority_s: PositiveFloat = Field(
+        30.0, description="Seconds of work that one level of priority is worth."
+    )
+    fairness: float = Field(
+        4.0,
+        ge=0.0,
+        description="Seconds of work added for each second that a tenant's other requests "
+        "had the device beyond its share.",
+    )
+
+
+class AccelerationConfig(Section):
+    """Speed options; each is exact or has its error measured on the miniature."""
+
+    compile: bool = Field(
+        False, description="torch.compile of the transformer's repeated blocks, at the start."
+    )
+    attention: str | None = Field(
+        None, description="Attention backend of diffusers, such as `native` or `flash`."
+    )
+    stack_guidance: bool = Field(
+        True,
+        description="Run both rows of a guided edit in one forward. Off, prompts of different "
+        "length need no mask, which keeps flash attention in.",
+    )
+    warm_up_sizes: tuple[str, ...] = Field(
+        (), description="Canvases (WIDTHxHEIGHT) to run before ready, alone and in full batches."
+    )
 
 
 class EngineConfig(Section):
@@ -78,6 +159,16 @@ class EngineConfig(Section):
         64, description="Requests waiting or running in one editor before it answers 429."
     )
     threads: int = Field(0, ge=0, description="torch CPU threads; 0 leaves torch's choice.")
+    memory_bytes: PositiveInt | None = Field(
+        None,
+        description="What edits may take beside the weights, bytes. By default what is free on "
+        "a GPU after loading; without limit elsewhere.",
+    )
+    reuse_bytes: int = Field(
+        256 * 2**20, ge=0, description="Encoded prompts and images kept on the device, bytes."
+    )
+    scheduling: SchedulingConfig = SchedulingConfig()
+    acceleration: AccelerationConfig = AccelerationConfig()
     max_failures: PositiveInt = Field(
         5, description="Unhealthy after so many failed edits without one that succeeds."
     )

@@ -116,6 +116,27 @@ class ImageTooSlow(UnusableImage):
     code = "image_decode_timeout"
 
 
+class UnusableMask(InvalidRequest):
+    """422: a mask of another size than the image, or one that leaves nothing to edit."""
+
+    code = "unusable_mask"
+    status = 422
+
+
+class UnusableAdapter(InvalidRequest):
+    """422: no adapter has this name, or it was made for another model."""
+
+    code = "unusable_adapter"
+    status = 422
+
+
+class EditTooLarge(InvalidRequest):
+    """422: the edit would not fit into the device's memory, even alone."""
+
+    code = "edit_too_large"
+    status = 422
+
+
 class TooManyImages(InvalidRequest):
     """422: more input images than the model takes."""
 

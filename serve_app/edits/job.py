@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from serve_app.edits.request import OutputSize
+from serve_app.edits.request import DEFAULT_PRIORITY, LoraUse, OutputSize
+from serve_app.images.masks import Editable
 from serve_app.images.pixels import RGB
 
 
@@ -15,7 +16,11 @@ class EditJob:
 
     ``images`` are one to four arrays (height, width, 3) uint8, the first being the one
     that is edited. ``seed`` is 0 to 2**63 - 1. Guidance is on where ``true_cfg_scale`` is
-    above 1. ``partial_images`` (0 to 3) previews are sent to those who stream.
+    above 1. ``partial_images`` (0 to 3) previews are sent to those who stream. ``mask``
+    (height, width) has the first image's size. ``deadline_s`` is what is left of the
+    caller's patience, seconds. ``tenant`` names whom the device's time is charged to.
+    ``subject_id`` is the content id of the first image: edits of one image are sent to the
+    same replica, which has it encoded.
     """
 
     images: tuple[RGB, ...]
@@ -26,15 +31,38 @@ class EditJob:
     seed: int
     size: OutputSize = "auto"
     partial_images: int = 0
+    mask: Editable | None = None
+    lora: LoraUse | None = None
+    priority: int = DEFAULT_PRIORITY
+    deadline_s: float | None = None
+    tenant: str = ""
+    subject_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """``position`` requests are ahead of this one; ``eta_s`` seconds until it is done.
+
+    Sent while it waits, whenever the position changes. The estimate is ``None`` before the
+    device has measured anything.
+    """
+
+    position: int
+    eta_s: float | None
+    kind: Literal["queued"] = "queued"
 
 
 @dataclass(frozen=True, slots=True)
 class StepDone:
-    """``step`` (from 1) of ``total`` is done; ``batch_size`` requests shared it."""
+    """``step`` (from 1) of ``total`` is done; ``batch_size`` requests shared it.
+
+    ``eta_s`` is the estimate of the seconds until the image is finished.
+    """
 
     step: int
     total: int
     batch_size: int
+    eta_s: float | None = None
     kind: Literal["step"] = "step"
 
 
@@ -61,4 +89,4 @@ class EditedImage:
     kind: Literal["edited"] = "edited"
 
 
-EditorEvent = StepDone | Preview | EditedImage
+EditorEvent = Queued | StepDone | Preview | EditedImage

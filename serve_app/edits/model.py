@@ -6,11 +6,21 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class AdapterDescription:
+    """A LoRA that requests may name; ``revision`` is a digest of its file."""
+
+    name: str
+    revision: str
+    nbytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class ModelDescription:
     """The loaded checkpoint, as ``/v1/models`` and every result's metadata show it.
 
     ``revision`` names the exact weights: a hub commit, or a digest of a local folder.
-    ``max_images`` is how many input images the pipeline family takes.
+    ``max_images`` is how many input images the pipeline family takes. ``adapters`` are those
+    of the configured folder, by name.
     """
 
     name: str
@@ -20,3 +30,4 @@ class ModelDescription:
     max_images: int
     dtype: str
     device: str
+    adapters: tuple[AdapterDescription, ...] = ()

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
+from serve_app.images.masks import EditMask
 from serve_app.images.pixels import DecodedImage
+
+DEFAULT_PRIORITY = 5
+"""Of 0 (whenever there is nothing else to do) to 9 (before everybody)."""
 
 
 class EditType(StrEnum):
@@ -42,6 +46,14 @@ OutputSize = Literal["auto", "native"] | ExactSize
 
 
 @dataclass(frozen=True, slots=True)
+class LoraUse:
+    """An adapter of the configured folder by its name, at a strength of -4 to 4."""
+
+    name: str
+    scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class EditRequest:
     """One edit of one to four images; ``None`` means "as planned for the edit type".
 
@@ -50,6 +62,11 @@ class EditRequest:
     ``num_inference_steps`` 1 to 200, ``max_attempts`` 1 to 4. ``variation`` tells apart
     the images that one request asks for without a seed: the i-th of ``n`` has i, which is
     part of the derived seed, so that they differ and can be made again.
+
+    ``mask`` has the first image's size and needs ``size`` to be ``"auto"`` or that size.
+    ``priority`` is 0 to 9. ``deadline_s`` is how long the caller waits, seconds from the
+    arrival. ``user`` names the tenant that the device is shared with. None of these three
+    changes the image.
     """
 
     images: tuple[DecodedImage, ...]
@@ -63,6 +80,11 @@ class EditRequest:
     max_attempts: int | None = None
     cache: CachePolicy = CachePolicy.USE
     variation: int = 0
+    mask: EditMask | None = None
+    lora: LoraUse | None = None
+    priority: int = DEFAULT_PRIORITY
+    deadline_s: float | None = None
+    user: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """What was asked, images by id; what was left open is left out."""

@@ -49,12 +49,26 @@ class EditOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """``position`` edits are ahead of this attempt, which is done in about ``eta_s`` seconds."""
+
+    attempt: int
+    position: int
+    eta_s: float | None
+    kind: Literal["waiting"] = "waiting"
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
-    """``step`` of ``total`` denoising steps of this attempt (from 1) are done."""
+    """``step`` of ``total`` denoising steps of this attempt (from 1) are done.
+
+    ``eta_s`` is the estimate of the seconds until its image is finished.
+    """
 
     attempt: int
     step: int
     total: int
+    eta_s: float | None = None
     kind: Literal["progress"] = "progress"
 
 
@@ -76,4 +90,4 @@ class Completed:
     kind: Literal["completed"] = "completed"
 
 
-EditEvent = Progress | PartialImage | Completed
+EditEvent = Waiting | Progress | PartialImage | Completed

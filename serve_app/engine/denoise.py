@@ -87,8 +87,10 @@ def _guide(state: DenoisingState, positive: torch.Tensor, negative: torch.Tensor
 
 
 def advance(state: DenoisingState, velocity: torch.Tensor) -> None:
-    """Take one scheduler step with this request's own scheduler."""
+    """Take one scheduler step with this request's own scheduler; the kept region stays."""
     timestep = state.timesteps[state.step]
     state.latents = state.scheduler.step(velocity, timestep, state.latents, return_dict=False)[0]
     state.velocity = velocity
     state.step += 1
+    if state.kept is not None:
+        state.latents = state.kept.hold(state.latents, state.scheduler.sigmas[state.step])

@@ -9,6 +9,7 @@ import torch
 from diffusers.pipelines.qwenimage.pipeline_qwenimage_edit_plus import calculate_shift
 from PIL import Image
 
+from serve_app.engine.kept_region import KeptRegion
 from serve_app.engine.load import Checkpoint
 from serve_app.engine.state import CanvasTask, CompatibilityKey, DenoisingState, Ticket
 from serve_app.images.pixels import RGB
@@ -38,7 +39,7 @@ def encode(checkpoint: Checkpoint, ticket: Ticket) -> DenoisingState:
     scheduler, timesteps = _schedule(checkpoint, task.num_inference_steps, latents.shape[1])
     return DenoisingState(
         ticket=ticket,
-        key=CompatibilityKey(_image_shapes(checkpoint, task), latents.dtype),
+        key=CompatibilityKey(_image_shapes(checkpoint, task), latents.dtype, task.lora),
         latents=latents,
         references=reference_latents,
         positive=positive,
@@ -46,6 +47,7 @@ def encode(checkpoint: Checkpoint, ticket: Ticket) -> DenoisingState:
         scheduler=scheduler,
         timesteps=timesteps,
         preview_steps=preview_steps(task.num_inference_steps, task.partial_images),
+        kept=_kept_region(checkpoint, task, latents, reference_latents),
     )
 
 
@@ -88,6 +90,16 @@ def _to_tensor(pixels: RGB) -> torch.Tensor:
     """(height, width, 3) uint8 to (1, 3, 1, height, width) in -1..1, as the stock pipeline."""
     scaled = torch.from_numpy(pixels.astype(np.float32) / 255.0)
     return (2.0 * scaled - 1.0).permute(2, 0, 1)[None, :, None]
+
+
+def _kept_region(
+    checkpoint: Checkpoint, task: CanvasTask, noise: torch.Tensor, references: torch.Tensor
+) -> KeptRegion | None:
+    if task.mask is None:
+        return None
+    # The first reference comes first, and has the output's canvas.
+    original = references[:, : noise.shape[1]]
+    return KeptRegion.of(checkpoint.pipeline, task.mask, original, noise)
 
 
 def _schedule(checkpoint: Checkpoint, steps: int, tokens: int) -> tuple[Any, torch.Tensor]:

@@ -10,6 +10,9 @@ from typing import Any, NamedTuple
 
 import torch
 
+from serve_app.edits.request import LoraUse
+from serve_app.engine.kept_region import KeptRegion
+from serve_app.images.masks import Editable
 from serve_app.images.pixels import RGB
 
 ImageShape = tuple[int, int, int]
@@ -25,7 +28,7 @@ class CompatibilityKey(NamedTuple):
 
     img_shapes: tuple[ImageShape, ...]
     dtype: torch.dtype
-    adapter: str | None = None
+    adapter: LoraUse | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,8 @@ class CanvasTask:
 
     ``references`` are (height, width, 3) uint8 with sides that are canvas multiples,
     ``conditions`` the copies shown to the text encoder, ``width`` and ``height`` the size
-    of the output canvas.
+    of the output canvas. ``mask`` (height, width) lies on the output canvas, which then is the
+    first reference's.
     """
 
     references: tuple[RGB, ...]
@@ -47,6 +51,8 @@ class CanvasTask:
     num_inference_steps: int
     seed: int
     partial_images: int = 0
+    mask: Editable | None = None
+    lora: LoraUse | None = None
 
     @property
     def guided(self) -> bool:
@@ -108,6 +114,7 @@ class DenoisingState:
     scheduler: Any
     timesteps: torch.Tensor
     preview_steps: tuple[int, ...]
+    kept: KeptRegion | None = None
     step: int = 0
     last_served: int = 0
     velocity: torch.Tensor | None = None
