@@ -45,6 +45,10 @@ class KeptRegion:
         return cls(packed.to(noise.device) > 0.5, original, noise)
 
     def hold(self, latents: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
-        """Return ``latents`` with the kept region at the original's, noised to ``sigma`` (0..1)."""
-        outside = (1.0 - sigma) * self.original + sigma * self.noise
+        """Return ``latents`` with the kept region at the original's, noised to ``sigma`` (0..1).
+
+        In float32, like the scheduler's own step, so that bfloat16 rounds once. At 0, where
+        every schedule ends, it is exactly the original.
+        """
+        outside = (1.0 - sigma) * self.original.float() + sigma * self.noise.float()
         return torch.where(self.editable, latents, outside.to(latents.dtype))

@@ -29,7 +29,7 @@ _PROFILE_SPACES = {"RGB": "RGB ", "L": "GRAY", "CMYK": "CMYK"}
 
 def to_srgb(image: Image.Image) -> RGB:
     """Return the pixels of a loaded ``image``: (height, width, 3), uint8, opaque sRGB."""
-    opaque, alpha = _split_alpha(image)
+    opaque, alpha = split_alpha(image)
     colour = _through_profile(opaque, image.info.get("icc_profile")).convert("RGB")
     if alpha is not None:
         white = Image.new("RGB", colour.size, "white")
@@ -38,8 +38,8 @@ def to_srgb(image: Image.Image) -> RGB:
     return np.asarray(colour)
 
 
-def _split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """Part ``image`` into colour of a mode that profiles know, and opacity."""
+def split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """Part ``image`` into colour of a mode that profiles know, and opacity (``L``) if any."""
     if image.mode.startswith("I"):
         return _grey_from_16_bits(image)
     if image.has_transparency_data:

@@ -15,27 +15,33 @@ import multiprocessing
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from cachetools import LRUCache
+from numpy.typing import NDArray
 from pebble import ProcessExpired, ProcessPool
 
 from serve_app.config import LimitsConfig
 from serve_app.errors import ImageTooSlow, NotReady, Overloaded, UnusableImage
 from serve_app.images.decoding import decode
 from serve_app.images.limits import check_bytes
+from serve_app.images.mask_reading import read_mask, read_stored_mask
+from serve_app.images.masks import EditMask
 from serve_app.images.pixels import DecodedImage
 
-Decoder = Callable[[bytes, LimitsConfig, str], DecodedImage]
+Decoded = TypeVar("Decoded", DecodedImage, EditMask)
+Reader = Callable[[bytes, LimitsConfig, str], Decoded]
+Decoder = Reader[DecodedImage]
 
 # A full queue is some seconds long: most images take a tenth of one.
 _RETRY_AFTER_S = 2.0
 
 
 @dataclass(slots=True)
-class _Shared:
+class _Shared(Generic[Decoded]):
     """One decoding, and how many callers wait for it."""
 
-    task: asyncio.Task[DecodedImage]
+    task: asyncio.Task[Decoded]
     waiting: int = 0
 
 
@@ -52,17 +58,18 @@ class DecodePool:
         self._decoder = decoder
         self._pool: ProcessPool | None = None
         self._closed = False
-        self._recent: LRUCache[bytes, DecodedImage] = LRUCache(
-            limits.decoded_cache_bytes, getsizeof=lambda image: image.pixels.nbytes
+        # One file may come as an image and as a mask.
+        self._recent: LRUCache[tuple[Reader[Any], bytes], Any] = LRUCache(
+            limits.decoded_cache_bytes, getsizeof=lambda decoded: _array(decoded).nbytes
         )
         # By digest and field: the field is part of errors, which are shared too.
-        self._in_flight: dict[tuple[bytes, str], _Shared] = {}
+        self._in_flight: dict[tuple[Reader[Any], bytes, str], _Shared[Any]] = {}
 
     async def warm(self) -> None:
         """Start the processes, so that the first image does not wait for them."""
         pool = await self._running_pool()
-        # Receiving the decoder as an argument makes the process import its module.
-        await asyncio.wrap_future(pool.schedule(callable, args=(self._decoder,)))
+        # Receiving the readers as an argument makes the process import their modules.
+        await asyncio.wrap_future(pool.schedule(callable, args=((self._decoder, read_mask),)))
 
     async def decode(
         self, data: bytes, param: str = "image", *, stored: bool = False
@@ -78,18 +85,33 @@ class DecodePool:
         ``NotReady`` (503) after ``close``, or if processes keep dying. The decoder stops
         when the last task that awaits this image is cancelled.
         """
+        return await self._read(self._decoder, data, param, stored)
+
+    async def read_mask(
+        self, data: bytes, param: str = "mask", *, stored: bool = False
+    ) -> EditMask:
+        """Read ``data`` as a mask, under the same rules as ``decode``.
+
+        ``UnusableMask`` (422) for a stored one that is not in black and white.
+        """
+        return await self._read(read_stored_mask if stored else read_mask, data, param, stored)
+
+    async def _read(
+        self, reader: Reader[Decoded], data: bytes, param: str, stored: bool
+    ) -> Decoded:
         limits = self._limits
         if stored and len(data) > limits.image_bytes:
             limits = limits.model_copy(update={"image_bytes": len(data)})
         check_bytes(data, limits, param)
         # Hashing 25 MB takes longer than a loop should stand still.
         digest = await asyncio.to_thread(lambda: hashlib.sha256(data).digest())
-        if (known := self._recent.get(digest)) is not None:
+        known: Decoded | None = self._recent.get((reader, digest))
+        if known is not None:
             return known
-        image = await self._shared((digest, param), data, limits)
-        if image.pixels.nbytes <= self._recent.maxsize:
-            self._recent[digest] = image
-        return image
+        decoded = await self._shared(reader, digest, param, data, limits)
+        if _array(decoded).nbytes <= self._recent.maxsize:
+            self._recent[reader, digest] = decoded
+        return decoded
 
     def close(self) -> None:
         """Stop the processes (blocks for some 0.2 s), forget the images. Repeating is harmless."""
@@ -100,17 +122,22 @@ class DecodePool:
             self._pool = None
 
     async def _shared(
-        self, key: tuple[bytes, str], data: bytes, limits: LimitsConfig
-    ) -> DecodedImage:
-        """Wait for the one decoding of ``key``, begun by whoever comes first."""
-        shared = self._in_flight.get(key)
+        self,
+        reader: Reader[Decoded],
+        digest: bytes,
+        param: str,
+        data: bytes,
+        limits: LimitsConfig,
+    ) -> Decoded:
+        """Wait for the one decoding of ``data``, begun by whoever comes first."""
+        key = (reader, digest, param)
+        shared: _Shared[Decoded] | None = self._in_flight.get(key)
         if shared is None:
             if len(self._in_flight) >= self._limits.pending_decodes:
                 raise Overloaded(
                     "Too many images are waiting to be decoded; try again.", None, _RETRY_AFTER_S
                 )
-            _, param = key
-            task = asyncio.create_task(self._decode_apart(data, limits, param))
+            task = asyncio.create_task(self._read_apart(reader, data, limits, param))
             shared = self._in_flight[key] = _Shared(task)
         shared.waiting += 1
         try:
@@ -125,18 +152,20 @@ class DecodePool:
                 await asyncio.gather(shared.task, return_exceptions=True)
         return shared.task.result()
 
-    async def _decode_apart(self, data: bytes, limits: LimitsConfig, param: str) -> DecodedImage:
+    async def _read_apart(
+        self, reader: Reader[Decoded], data: bytes, limits: LimitsConfig, param: str
+    ) -> Decoded:
         # A process that dies idle (out of memory elsewhere) breaks the whole pool, and
         # whoever comes next: that request is tried again on a new pool, once.
         for _ in range(2):
             pool = await self._running_pool()
             future = pool.schedule(
-                self._decoder,
+                reader,
                 args=(data, limits, param),
                 timeout=limits.decode_s,
             )
             try:
-                image: DecodedImage = await asyncio.wrap_future(future)
+                decoded: Decoded = await asyncio.wrap_future(future)
             except BrokenProcessPool:
                 continue
             except TimeoutError as error:
@@ -147,8 +176,8 @@ class DecodePool:
             except ProcessExpired as error:
                 raise UnusableImage("The image is damaged and can't be decoded.", param) from error
             else:
-                image.pixels.flags.writeable = False
-                return image
+                _array(decoded).flags.writeable = False
+                return decoded
         raise NotReady("Images can't be decoded at the moment; try again.", param, 1.0)
 
     async def _running_pool(self) -> ProcessPool:
@@ -164,6 +193,10 @@ class DecodePool:
         if broken is not None:
             await asyncio.to_thread(_stop, broken)
         return pool
+
+
+def _array(decoded: DecodedImage | EditMask) -> NDArray[Any]:
+    return decoded.editable if isinstance(decoded, EditMask) else decoded.pixels
 
 
 def _stop(pool: ProcessPool) -> None:

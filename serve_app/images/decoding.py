@@ -7,6 +7,8 @@ EXIF, XMP, comments, thumbnails and whatever hangs behind the picture stay behin
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -16,6 +18,8 @@ from serve_app.errors import EditServiceError, UnusableImage
 from serve_app.images.colour import to_srgb
 from serve_app.images.limits import FORMATS, check_bytes, check_header, too_many_pixels
 from serve_app.images.pixels import DecodedImage
+
+T = TypeVar("T")
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -35,6 +39,14 @@ _PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 def decode(data: bytes, limits: LimitsConfig, param: str) -> DecodedImage:
     """Decode ``data`` to upright 8-bit sRGB pixels; ``colour`` says how modes are mapped.
 
+    Raises what ``read`` raises.
+    """
+    return DecodedImage.of(np.ascontiguousarray(read(data, limits, param, to_srgb)))
+
+
+def read(data: bytes, limits: LimitsConfig, param: str, pixels_of: Callable[[Image.Image], T]) -> T:
+    """Load the file ``data``, turn it upright, and return what ``pixels_of`` makes of it.
+
     ``param`` names the request field in errors. Raises ``InvalidRequest`` (400, empty),
     ``PayloadTooLarge`` (413), ``UnsupportedMediaType`` (415) and ``UnusableImage`` (422:
     over a limit on its size, animated, truncated or corrupt).
@@ -46,14 +58,13 @@ def decode(data: bytes, limits: LimitsConfig, param: str) -> DecodedImage:
             if image.format == "PNG":
                 _check_sums(data)
             image.load()
-            pixels = to_srgb(_upright(image))
+            return pixels_of(_upright(image))
     except EditServiceError:
         raise
     except Image.DecompressionBombError as error:
         raise UnusableImage(too_many_pixels(limits), param) from error
     except Exception as error:  # Pillow's readers raise nearly every type
         raise UnusableImage("The image is damaged and can't be decoded.", param) from error
-    return DecodedImage.of(np.ascontiguousarray(pixels))
 
 
 def _open(data: bytes) -> Image.Image:

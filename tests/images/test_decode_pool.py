@@ -92,6 +92,18 @@ async def test_decodes_apart_and_remembers() -> None:
         assert await decoders.decode(bytes(bytearray(PHOTO))) is image
 
 
+async def test_one_file_may_be_an_image_and_a_mask() -> None:
+    async with pool(LimitsConfig()) as decoders:
+        mask, image = await asyncio.gather(decoders.read_mask(PHOTO), decoders.decode(PHOTO))
+        assert np.array_equal(mask.editable, np.asarray(photo().convert("L")) >= 128)
+        assert not mask.editable.flags.writeable
+        assert await decoders.read_mask(PHOTO, "other") is mask
+        assert await decoders.decode(PHOTO) is image
+        with pytest.raises(UnusableImage) as caught:
+            await decoders.read_mask(PHOTO[:-20])
+        assert caught.value.param == "mask"
+
+
 async def test_the_memory_is_bounded_in_bytes() -> None:
     files = [png(32, 32 + index) for index in range(3)]
     two = LimitsConfig(decoded_cache_bytes=2 * 32 * 34 * 3)
