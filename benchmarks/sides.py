@@ -14,13 +14,14 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.photos import photo
+from benchmarks.policies import ProcessorSharing
 from serve_app.config import EngineConfig, ModelConfig
 from serve_app.edits.job import EditJob
 from serve_app.engine.canvas import Layout
 from serve_app.engine.device_loop import DeviceLoop
 from serve_app.engine.engine import Engine
 from serve_app.engine.load import Checkpoint, load_checkpoint
-from serve_app.engine.state import CanvasStep, CanvasTask, Ticket
+from serve_app.engine.state import CanvasEvent, CanvasStep, CanvasTask, Ticket
 from serve_app.images.pixels import RGB
 from tests.engine.stock import call_stock
 
@@ -101,7 +102,11 @@ class EngineSide(Side):
 
     def __init__(self, model: ModelConfig, folder: Path, max_batch_size: int) -> None:
         super().__init__(model, folder)
-        self._engine = Engine(self._checkpoint, EngineConfig(max_batch_size=max_batch_size))
+        self._engine = Engine(self._checkpoint, EngineConfig())
+        # For comparing batches: whoever is there shares the next step.
+        config = EngineConfig(max_batch_size=max_batch_size)
+        policy = ProcessorSharing(max_batch_size)
+        self._batches = DeviceLoop(self._checkpoint, config, policy, beside=False)
 
     def edit(self, edit: Edit) -> tuple[float, RGB]:
         """From pixels to pixels, through threads and event loop; also its seconds."""
@@ -121,14 +126,21 @@ class EngineSide(Side):
         """
         shared: list[int] = []
 
-        def listen(step: CanvasStep) -> None:
-            if step.step == 1:
-                shared.append(step.batch_size)
+        def listen(event: CanvasEvent) -> None:
+            if isinstance(event, CanvasStep) and event.step == 1:
+                shared.append(event.batch_size)
 
-        loop: DeviceLoop = self._engine.loop
         tickets = [Ticket(self._task(edit), listen) for edit in edits]
-        for ticket in tickets:
-            loop.submit(ticket)
+
+        def submit_all(event: CanvasEvent) -> None:
+            if isinstance(event, CanvasStep):
+                for ticket in tickets:
+                    self._batches.submit(ticket)
+
+        # Submitted between two steps of another edit, they all join the next one.
+        gate = Ticket(self._task(edits[0]._replace(steps=1)), submit_all)
+        self._batches.submit(gate)
+        gate.future.result()
         results = [ticket.future.result() for ticket in tickets]
         if shared != [len(edits)] * len(edits):
             raise RuntimeError("The requests did not start in one batch, so the sum is not theirs.")
@@ -141,3 +153,4 @@ class EngineSide(Side):
 
     def close(self) -> None:
         self._engine.close()
+        self._batches.close()

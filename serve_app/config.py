@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 from serve_app.errors import ConfigurationError
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+CanvasSize = Annotated[str, Field(pattern=r"^[1-9][0-9]{1,4}x[1-9][0-9]{1,4}$")]
 
 
 class Section(BaseModel):
@@ -61,8 +62,8 @@ class MemoryConfig(Section):
 
     offload: Literal["none", "model", "group"] = Field(
         "none",
-        description="model: one component on the device at a time; group: blocks of the "
-        "transformer and the text encoder come when they are needed, prefetched on a stream.",
+        description="model: the text encoder and the transformer take turns on the device; "
+        "group: their blocks come when they are needed, prefetched on a stream.",
     )
     quantization: Literal["none", "int8", "float8"] = Field(
         "none", description="Weight-only quantization of the transformer by torchao."
@@ -75,6 +76,24 @@ class MemoryConfig(Section):
     )
     vae_tiling: bool = Field(False, description="Encode and decode in tiles.")
     vae_slicing: bool = Field(False, description="Encode and decode one image at a time.")
+
+    @model_validator(mode="after")
+    def _one_number_format(self) -> Self:
+        given = [
+            name
+            for name, there in (
+                ("quantization", self.quantization != "none"),
+                ("gguf", self.gguf is not None),
+                ("float8_storage", self.float8_storage),
+            )
+            if there
+        ]
+        if len(given) > 1:
+            raise ValueError(
+                "the transformer's weights are held in one format: choose one of "
+                + " and ".join(f"`{name}`" for name in given)
+            )
+        return self
 
 
 class FewStepConfig(Section):
@@ -114,15 +133,24 @@ class ModelConfig(Section):
     memory: MemoryConfig = MemoryConfig()
     few_step: FewStepConfig | None = None
 
+    @model_validator(mode="after")
+    def _few_step_fits_the_weights(self) -> Self:
+        if self.few_step is not None and self.memory.gguf is not None:
+            raise ValueError(
+                "`few_step` can't be fused into the weights of a `memory.gguf` file: use a file "
+                "that was made with the adapter, or `memory.quantization`"
+            )
+        return self
+
 
 class SchedulingConfig(Section):
     """Who runs next: the least remaining work, changed by these (`engine/policy.py`)."""
 
     aging: PositiveFloat = Field(
-        0.1, description="Seconds of work forgiven for each second of waiting."
+        0.05, description="Seconds of work forgiven for each second of waiting."
     )
     priority_s: PositiveFloat = Field(
-        30.0, description="Seconds of work that one level of priority is worth."
+        5.0, description="Seconds of work that one level of priority is worth."
     )
     fairness: float = Field(
         4.0,
@@ -146,7 +174,7 @@ class AccelerationConfig(Section):
         description="Run both rows of a guided edit in one forward. Off, prompts of different "
         "length need no mask, which keeps flash attention in.",
     )
-    warm_up_sizes: tuple[str, ...] = Field(
+    warm_up_sizes: tuple[CanvasSize, ...] = Field(
         (), description="Canvases (WIDTHxHEIGHT) to run before ready, alone and in full batches."
     )
 
@@ -162,7 +190,8 @@ class EngineConfig(Section):
     memory_bytes: PositiveInt | None = Field(
         None,
         description="What edits may take beside the weights, bytes. By default what is free on "
-        "a GPU after loading; without limit elsewhere.",
+        "a GPU after loading; without limit elsewhere. Set it where weights are offloaded: they "
+        "are away when that is measured.",
     )
     reuse_bytes: int = Field(
         256 * 2**20, ge=0, description="Encoded prompts and images kept on the device, bytes."
@@ -192,6 +221,9 @@ class LimitsConfig(Section):
         540.0, description="Longest time for one edit, seconds; below Serve's request_timeout_s."
     )
     max_n: PositiveInt = Field(8, description="Largest `n`.")
+    max_priority: int = Field(
+        9, ge=5, le=9, description="Highest `priority` of requests; 5 is everybody's by default."
+    )
     decode_s: PositiveFloat = Field(5.0, description="Deadline to decode one image, seconds.")
     decode_processes: PositiveInt = Field(1, description="Decoding processes per ingress.")
     pending_decodes: PositiveInt = Field(
@@ -340,5 +372,31 @@ class ServiceConfig(Section):
             raise ValueError(
                 "`deployments.editor.max_ongoing_requests` must be above `engine.max_pending`, or "
                 "requests would queue without end instead of being refused"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _all_of_n_fit_the_queue(self) -> Self:
+        if self.limits.max_n > self.engine.max_pending:
+            raise ValueError(
+                "`limits.max_n` must be at most `engine.max_pending`, or some requests could "
+                "never be taken in"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _compiled_blocks_stay_as_they_are(self) -> Self:
+        if not self.engine.acceleration.compile:
+            return self
+        memory = self.model.memory
+        if memory.offload == "group" or memory.float8_storage:
+            raise ValueError(
+                "`engine.acceleration.compile` does not work with `model.memory.offload: group` "
+                "or `float8_storage`, which move or cast weights inside the compiled blocks"
+            )
+        if self.model.adapters.folder is not None:
+            raise ValueError(
+                "`engine.acceleration.compile` does not work with `model.adapters`: every "
+                "adapter and every scale would compile again, in the middle of edits"
             )
         return self

@@ -42,8 +42,43 @@ def test_every_configuration_builds(path: Path) -> None:
     assert config.deployments.editor.num_gpus == (0 if path.name == "local.yaml" else 1)
 
 
-def test_both_promised_configurations_are_there() -> None:
-    assert {"local.yaml", "single_gpu.yaml"} <= set(NAMES)
+def test_the_promised_configurations_are_there_and_explained() -> None:
+    assert {"local.yaml", "single_gpu.yaml", "low_memory.yaml", "lightning.yaml"} <= set(NAMES)
+    explained = (ROOT / "configs" / "README.md").read_text()
+    assert [name for name in NAMES if f"| `{name}` |" not in explained] == []
+
+
+def shipped(name: str) -> ServiceConfig:
+    (config,) = check(ROOT / "configs" / name)
+    return config
+
+
+def test_a_large_card_keeps_flash_attention_and_compiles_before_ready() -> None:
+    acceleration = shipped("single_gpu.yaml").engine.acceleration
+    assert not acceleration.stack_guidance
+    assert acceleration.compile
+    assert acceleration.warm_up_sizes
+
+
+def test_a_small_card_has_room_for_the_larger_turn_and_one_row() -> None:
+    """By the models' parameters, in GB of 24 GiB: the comment of the file, recomputed."""
+    config = shipped("low_memory.yaml")
+    memory, engine = config.model.memory, config.engine
+    assert (memory.quantization, memory.offload, engine.max_batch_size) == ("int8", "model", 1)
+    card, context, vae = 24 * 2**30, 0.6e9, 2 * 0.126892531e9
+    transformer, text_encoder = 1.002 * 20.430401088e9, 2 * 8.292166656e9
+    assert engine.memory_bytes is not None
+    one_row = 2.3e9
+    assert engine.memory_bytes >= one_row
+    held = vae + context + engine.reuse_bytes
+    assert max(transformer, text_encoder) + held + engine.memory_bytes < card
+
+
+def test_few_steps_have_their_steps_and_no_guidance() -> None:
+    config = shipped("lightning.yaml")
+    assert config.model.few_step is not None
+    assert config.model.few_step.scheduler == "lightning"
+    assert (config.planning.num_inference_steps, config.planning.true_cfg_scale) == (4, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +105,11 @@ def test_keys_that_serve_would_ignore_are_refused(
         (("applications", 0, "args", "model", "checkpont"), "x"),
         (("applications", 0, "args", "engine", "max_batch_size"), 0),
         (("applications", 0, "args", "engine", "max_pending"), 1000),
+        (("applications", 0, "args", "engine", "acceleration"), {"warm_up_sizes": ["1024"]}),
+        (
+            ("applications", 0, "args", "model", "memory"),
+            {"quantization": "int8", "gguf": "/models/transformer.gguf"},
+        ),
         (("applications", 0, "args", "deployments", "cache"), {"max": 2}),
         (("applications", 0, "args", "deployments", "router"), {"min": 3, "max": 2}),
         (("applications", 0, "args", "planning", "edit_types"), {"semantics": {}}),

@@ -31,13 +31,16 @@ def decode(
     return (pixels[0] * 255).round().astype("uint8"), finite
 
 
-def preview(checkpoint: Checkpoint, state: DenoisingState) -> RGB:
-    """Decode what a running edit is heading for.
+def heading(
+    state: DenoisingState, latents: torch.Tensor, velocity: torch.Tensor | None, step: int
+) -> torch.Tensor:
+    """Latents (1, tokens, channels) of what an edit was heading for after ``step`` steps.
 
     Flow matching moves along ``velocity``: from noise level sigma, the end of the straight
-    line is ``latents - sigma * velocity``, sharper than decoding the noisy latents.
+    line is ``latents - sigma * velocity``, sharper when decoded than the noisy latents.
     """
-    if state.velocity is None:
-        return decode(checkpoint, state.latents, state)[0]
-    sigma = state.scheduler.sigmas[state.step].to(state.latents)
-    return decode(checkpoint, state.latents - sigma * state.velocity, state)[0]
+    if velocity is None:
+        return latents
+    sigma = state.scheduler.sigmas[step].to(latents)
+    estimate = latents - sigma * velocity
+    return estimate if state.kept is None else state.kept.hold(estimate, torch.zeros_like(sigma))

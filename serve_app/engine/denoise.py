@@ -1,4 +1,4 @@
-"""One denoising step for several requests in one forward of the stock transformer."""
+"""One denoising step for several requests, in one forward of the stock transformer or two."""
 
 from __future__ import annotations
 
@@ -13,29 +13,36 @@ from serve_app.engine.state import DenoisingState
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
-    """Requests that share a forward, with what doesn't change while they stay together.
+class Forward:
+    """The rows of one call of the transformer, with what doesn't change between steps."""
 
-    Rows are all conditional ones first, then the negative ones of guided requests, so row
-    ``i`` is request ``i`` for ``i < len(states)``.
-    """
-
-    states: tuple[DenoisingState, ...]
     rows: tuple[DenoisingState, ...]
     references: torch.Tensor
     embeddings: torch.Tensor
     mask: torch.Tensor | None
 
     @classmethod
-    def of(cls, states: Sequence[DenoisingState]) -> Batch:
-        """Stack requests of one compatibility key."""
-        guided = [state for state in states if state.negative is not None]
-        embeddings = [state.positive for state in states]
-        embeddings += [state.negative for state in guided if state.negative is not None]
-        rows = (*states, *guided)
-        stacked, mask = _stack_embeddings(embeddings)
-        references = torch.cat([row.references for row in rows])
-        return cls(tuple(states), rows, references, stacked, mask)
+    def of(cls, rows: Sequence[tuple[DenoisingState, torch.Tensor]]) -> Forward:
+        """Stack requests, each with the embeddings (1, length, width) of its row."""
+        stacked, mask = _stack_embeddings([embeddings for _, embeddings in rows])
+        references = torch.cat([state.references for state, _ in rows])
+        return cls(tuple(state for state, _ in rows), references, stacked, mask)
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Requests that share a step. All conditional rows come first, then the negative ones."""
+
+    states: tuple[DenoisingState, ...]
+    forwards: tuple[Forward, ...]
+
+    @classmethod
+    def of(cls, states: Sequence[DenoisingState], stack_guidance: bool = True) -> Batch:
+        """Lay out requests of one compatibility key, in one forward or in one for each sign."""
+        positive = [(state, state.positive) for state in states]
+        negative = [(state, state.negative) for state in states if state.negative is not None]
+        parts = [positive + negative] if stack_guidance else [positive, negative]
+        return cls(tuple(states), tuple(Forward.of(part) for part in parts if part))
 
 
 def _stack_embeddings(
@@ -57,25 +64,30 @@ def _stack_embeddings(
 
 
 def predict(transformer: Any, batch: Batch) -> list[torch.Tensor]:
-    """Predict every request's velocity (1, tokens, channels) in one forward.
+    """Predict every request's velocity (1, tokens, channels).
 
     Raises whatever the forward raises; no request has changed then.
     """
-    latents = torch.cat([row.latents for row in batch.rows])
-    timesteps = torch.stack([row.timesteps[row.step] for row in batch.rows]).to(latents.dtype)
-    predictions = transformer(
-        hidden_states=torch.cat([latents, batch.references], dim=1),
-        timestep=timesteps / 1000,
-        encoder_hidden_states=batch.embeddings,
-        encoder_hidden_states_mask=batch.mask,
-        img_shapes=[list(row.key.img_shapes) for row in batch.rows],
-        return_dict=False,
-    )[0][:, : latents.shape[1]].split(1)
+    predictions = [row for forward in batch.forwards for row in _predict(transformer, forward)]
     negatives = iter(predictions[len(batch.states) :])
     return [
         positive if state.negative is None else _guide(state, positive, next(negatives))
         for state, positive in zip(batch.states, predictions, strict=False)
     ]
+
+
+def _predict(transformer: Any, forward: Forward) -> Sequence[torch.Tensor]:
+    latents = torch.cat([row.latents for row in forward.rows])
+    timesteps = torch.stack([row.timesteps[row.step] for row in forward.rows]).to(latents.dtype)
+    predictions: torch.Tensor = transformer(
+        hidden_states=torch.cat([latents, forward.references], dim=1),
+        timestep=timesteps / 1000,
+        encoder_hidden_states=forward.embeddings,
+        encoder_hidden_states_mask=forward.mask,
+        img_shapes=[list(row.key.img_shapes) for row in forward.rows],
+        return_dict=False,
+    )[0]
+    return predictions[:, : latents.shape[1]].split(1)
 
 
 def _guide(state: DenoisingState, positive: torch.Tensor, negative: torch.Tensor) -> torch.Tensor:

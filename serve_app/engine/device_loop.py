@@ -1,263 +1,273 @@
-"""The one thread that owns the device: admits, steps, finishes, one step at a time.
+"""The thread that owns the steps: between any two of them requests join, pause or leave.
 
-Between any two steps requests join, leave because they are finished, or leave because
-their caller went away. Work that arrives while the device is busy waits in a mailbox, so
-batches form when the device is free and hold whoever is there.
+Who shares the next step is the policy's decision; newcomers are encoded and finished edits
+decoded in its order, too. Nothing here waits for anything but the device.
 """
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
-import traceback
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import InvalidStateError
-from contextlib import contextmanager, suppress
+from collections import Counter
+from functools import partial
 
 import torch
 
-from serve_app.engine.decode import decode, preview
-from serve_app.engine.denoise import Batch, advance, predict
-from serve_app.engine.encode import encode
+from serve_app.config import EngineConfig
+from serve_app.engine.backlog import SHUTTING_DOWN, Backlog, Job
+from serve_app.engine.costs import Costs
+from serve_app.engine.delivery import Delivery
+from serve_app.engine.device_memory import DeviceMemory
+from serve_app.engine.encode import compatibility_key
+from serve_app.engine.encoders import Encoders
+from serve_app.engine.estimates import Estimates
 from serve_app.engine.load import Checkpoint
-from serve_app.engine.schedule import next_batch
-from serve_app.engine.state import CanvasResult, CanvasStep, DenoisingState, Ticket
-from serve_app.errors import EditFailed, EditServiceError, NotReady
+from serve_app.engine.policy import LeastWorkFirst, Policy, Work
+from serve_app.engine.shared_step import SharedStep
+from serve_app.engine.stages import Stages
+from serve_app.engine.state import CanvasStep, DenoisingState, Ticket
+from serve_app.errors import DeadlineExceeded, NotReady
 
-logger = logging.getLogger(__name__)
-
-_SHUTTING_DOWN = "This editor is shutting down. Send the request again."
-_FAILED = "The model could not edit this image. Try again, or another size or prompt."
+_TOO_LATE = "The edit can't be finished within `deadline_s`; allow more time or fewer steps."
 
 
 class DeviceLoop:
-    """Runs tickets to their end on its own thread; everything public is thread-safe.
+    """Runs tickets to their end on its own threads; everything public is thread-safe.
 
-    A failing request takes only itself down: errors while encoding or decoding belong to
-    one ticket, and a failed shared step is repeated in halves, down to the request at fault.
+    ``policy`` decides who runs; by default the least work first. ``beside`` runs encoders and
+    decoder on threads of their own; without it they run between the steps, newcomers when it
+    is their turn. By default that is left to the checkpoint.
     """
 
-    def __init__(self, checkpoint: Checkpoint, max_batch_size: int) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        config: EngineConfig,
+        policy: Policy | None = None,
+        beside: bool | None = None,
+    ) -> None:
         self._checkpoint = checkpoint
-        self._max_batch_size = max_batch_size
-        self._mailbox: deque[Ticket] = deque()
+        self._backlog = Backlog()
         self._active: list[DenoisingState] = []
-        self._batch: Batch | None = None
-        self._wake = threading.Condition()
-        self._closed = False
+        self.costs = Costs()
+        self.delivery = Delivery()
+        set_aside = config.reuse_bytes + checkpoint.adapters.reserved_bytes
+        self.memory = DeviceMemory(checkpoint, config.memory_bytes, set_aside)
+        self.encoders = Encoders(checkpoint, config.reuse_bytes)
+        self._policy = policy or LeastWorkFirst(
+            self.costs, config.scheduling, config.max_batch_size, self.memory.fits
+        )
+        self.estimates = Estimates(self.costs)
+        self._stages = Stages(
+            checkpoint,
+            self.encoders,
+            self._backlog,
+            self.delivery,
+            self.memory,
+            self.costs,
+        )
+        self._shared_step = SharedStep(
+            checkpoint,
+            self.memory,
+            self.delivery,
+            self.costs.steps,
+            config.acceleration.stack_guidance,
+            self._stages.paused,
+            self._step_made,
+        )
         self.steps = 0
         """Steps made, however many requests shared them."""
-        self.finished = 0
-        """Edits decoded and delivered."""
-        self.withdrawn = 0
-        """Edits left unfinished because their caller went away."""
-        self.share_seconds = 0.0
-        """Smoothed seconds of a step for each request in it; 0 before the first step."""
-        self.failures = 0
-        """Edits that failed here since the last one that did not."""
-        self.progressed_at = time.monotonic()
-        """When the thread last finished something, by ``time.monotonic``."""
         self._thread = threading.Thread(target=self._run, name="device", daemon=True)
         self._thread.start()
+        if checkpoint.runs_beside if beside is None else beside:
+            picks = {"encoder": self._next_encoding, "decoder": self._next_decoding}
+            self._stages.start(picks, self._refuse_rest)
 
     def submit(self, ticket: Ticket) -> None:
-        """Queue a ticket; its future resolves from the device thread."""
-        with self._wake:
-            if self._closed:
-                raise NotReady(_SHUTTING_DOWN)
-            if not self._mailbox and not self._active:
-                self.progressed_at = time.monotonic()
-            self._mailbox.append(ticket)
-            self._wake.notify()
+        """Queue a ticket; its future resolves from one of the engine's threads.
+
+        Raises ``UnusableAdapter`` or ``EditTooLarge`` for what can't be run here, and
+        ``NotReady`` after ``close``.
+        """
+        task = ticket.task
+        ticket.key = key = compatibility_key(self._checkpoint, task)
+        if task.lora is not None:
+            self._checkpoint.adapters.check(task.lora)
+        self.memory.check(task, key)
+        ticket.work = Work(
+            key=key,
+            tokens=key.tokens,
+            rows=2 if task.guided else 1,
+            remaining_steps=task.num_inference_steps,
+            arrived=ticket.submitted,
+            priority=task.priority,
+            tenant=task.tenant,
+            deadline=None if ticket.deadline_s is None else ticket.submitted + ticket.deadline_s,
+        )
+        self.delivery.watch(ticket)
+        if self._backlog.submit(ticket):
+            self.delivery.note_progress()
+        ticket.future.add_done_callback(lambda _: self._release(ticket))
 
     @property
     def alive(self) -> bool:
-        """Whether the device thread runs."""
-        return self._thread.is_alive()
+        """Whether the threads run."""
+        return self._thread.is_alive() and self._stages.alive
 
     def pending(self) -> int:
         """Tickets that wait or run."""
-        with self._wake:
-            return len(self._mailbox) + len(self._active)
+        return self._backlog.pending()
 
-    def remaining_steps(self) -> int:
-        """Denoising steps left in everything that waits or runs."""
-        with self._wake:
-            waiting = sum(ticket.task.num_inference_steps for ticket in self._mailbox)
-            return waiting + sum(state.remaining_steps for state in self._active)
+    def tenants(self) -> Counter[str]:
+        """How many tickets of each tenant wait or run."""
+        return Counter(ticket.task.tenant for ticket in self._backlog.present())
 
     def close(self) -> None:
         """Stop after the current step; whatever has not finished fails with ``NotReady``."""
-        with self._wake:
-            self._closed = True
-            self._wake.notify()
+        self._backlog.close()
         self._thread.join()
+        self._stages.join()
 
     @torch.no_grad()
     def _run(self) -> None:
         try:
             while self._wait_for_work():
-                self._drop_settled()
-                self._admit()
-                self._step(next_batch(self._active, self._max_batch_size))
-                self._finish()
+                self._collect()
+                self._step()
+                self._stages.run_deferred()
+                self._hand_over_finished()
         finally:
             self._refuse_rest()
 
     def _wait_for_work(self) -> bool:
-        with self._wake:
-            self._wake.wait_for(lambda: self._closed or self._mailbox or self._active)
-            return not self._closed
+        with self._backlog.changed:
+            self._backlog.changed.wait_for(
+                lambda: self._backlog.closed or self._active or self._has_arrivals()
+            )
+            return not self._backlog.closed
 
-    def _drop_settled(self) -> None:
-        """Free the places of those whose caller went away or whose edit failed."""
-        with self._wake:
-            waiting = [ticket for ticket in self._mailbox if not ticket.future.cancelled()]
-            self.withdrawn += len(self._mailbox) - len(waiting)
-            self._mailbox = deque(waiting)
-        self.withdrawn += sum(state.ticket.future.cancelled() for state in self._active)
+    def _has_arrivals(self) -> bool:
+        if not self._stages.beside and self._backlog.waiting():
+            return True
+        return self._backlog.has_encoded() or self._stages.has_deferred()
+
+    def _collect(self) -> None:
+        """Take in who was encoded, refuse who comes too late, let go of who has left."""
+        self._active += self._backlog.take_encoded()
+        for ticket in self._backlog.present():
+            if self.estimates.too_late(ticket):
+                self.delivery.fail(ticket, DeadlineExceeded(_TOO_LATE, "deadline_s"))
         self._keep([state for state in self._active if not state.ticket.future.done()])
 
-    def _admit(self) -> None:
-        """Encode newcomers while there is room for them."""
-        while self._mailbox and len(self._active) < self._max_batch_size:
-            # It waits in the mailbox until it is encoded, so that it counts as pending.
-            ticket = self._mailbox[0]
-            state = self._encode(ticket)
-            with self._wake:
-                self._mailbox.popleft()
-                if state is not None:
-                    self._active.append(state)
+    def _step(self) -> None:
+        """Let the policy choose who shares the next step, and make it."""
+        states = {state.ticket.work: state for state in self._active}
+        waiting = {ticket.work: ticket for ticket in self._may_begin()}
+        chosen = self._policy.choose([*waiting, *states], time.monotonic())
+        for ticket, event in self.estimates.news(self._backlog.present(), self._policy, chosen):
+            with self.delivery.blaming(ticket):
+                ticket.tell(event)
+        for work in chosen:
+            if work in waiting:
+                self._begin(waiting[work])
+                return  # who has come meanwhile may change the choice
+        if chosen:
+            self._shared_step.run([states[work] for work in chosen])
 
-    def _encode(self, ticket: Ticket) -> DenoisingState | None:
-        if ticket.future.cancelled():
-            self.withdrawn += 1
-            return None
-        with self._blaming(ticket):
-            started = time.monotonic()
-            state = encode(self._checkpoint, ticket)
-            ticket.seconds["queue"] = started - ticket.submitted
-            ticket.seconds["encode"] = time.monotonic() - started
-            ticket.seconds["denoise"] = 0.0
-            state.last_served = self.steps
-            return state
-        return None
+    def _may_begin(self) -> list[Ticket]:
+        """Whom the policy may choose before they are encoded: nobody if that is done beside."""
+        if self._stages.beside:
+            return []
+        return self._with_room()
 
-    def _step(self, states: list[DenoisingState]) -> None:
-        """Denoise ``states`` by one step; if that fails, in halves to find the one at fault."""
-        if not states:
-            return
-        started = time.monotonic()
-        velocities = self._predict(states)
-        if velocities is None:
-            if len(states) > 1:
-                self._step(states[: len(states) // 2])
-                self._step(states[len(states) // 2 :])
-            return
-        for state, velocity in zip(states, velocities, strict=True):
-            with self._blaming(state.ticket):
-                advance(state, velocity)
-        # A GPU runs behind the host: without waiting, nobody could join or leave in time.
-        self._checkpoint.synchronize()
-        elapsed = self._note_step(states, started)
-        for state in states:
-            state.ticket.seconds["denoise"] += elapsed
-            with self._blaming(state.ticket):
-                self._report(state, len(states))
+    def _with_room(self) -> list[Ticket]:
+        """Those who wait and may be encoded, by rank.
 
-    def _predict(self, states: list[DenoisingState]) -> list[torch.Tensor] | None:
-        """The velocities, or ``None`` if the forward failed; a lone request fails with it.
-
-        The error ends here: its traceback holds the forward's activations, and the next
-        try would find their memory taken.
+        Whom the memory has no room for is not overtaken, or would wait for ever; whom the
+        adapters have none for only by those who want no adapter.
         """
-        try:
-            if self._batch is None or self._batch.states != tuple(states):
-                self._batch = Batch.of(states)
-            return predict(self._checkpoint.pipeline.transformer, self._batch)
-        except Exception as error:  # noqa: BLE001 - whose fault it is shows when run alone
-            self._batch = None
-            if len(states) == 1:
-                self._fail(states[0].ticket, error)
-        self._checkpoint.release_memory()
-        return None
+        waiting = {ticket.work: ticket for ticket in self._backlog.waiting()}
+        admitted, adapters_blocked = [], False
+        for work in self._policy.ranked(list(waiting), time.monotonic()):
+            task = waiting[work].task
+            if not self.memory.has_room(task, waiting[work].key):
+                break
+            if task.lora is not None:
+                room = self._checkpoint.adapters.has_room(task.lora.name)
+                if adapters_blocked := adapters_blocked or not room:
+                    continue
+            admitted.append(waiting[work])
+        return admitted
 
-    def _note_step(self, states: list[DenoisingState], started: float) -> float:
-        self._note_progress()
-        elapsed = self.progressed_at - started
-        share, known = elapsed / len(states), self.share_seconds
-        self.share_seconds = 0.8 * known + 0.2 * share if known else share
+    def _begin(self, ticket: Ticket) -> None:
+        with self._backlog.changed:
+            # What was chosen before it may have taken the room.
+            if ticket.future.done() or ticket not in self._with_room():
+                return
+            self._backlog.take(ticket)
+            self._hold(ticket)
+        self._stages.encode(ticket, last=False)
+
+    def _step_made(self, states: list[DenoisingState], seconds: float) -> None:
         self.steps += 1
+        present = [ticket.work for ticket in self._backlog.present()]
+        self._policy.charge([state.ticket.work for state in states], present, seconds)
         for state in states:
-            state.last_served = self.steps
-        return elapsed
+            ticket = state.ticket
+            ticket.work.remaining_steps = state.remaining_steps
+            ticket.seconds["denoise"] += seconds
+            with self.delivery.blaming(ticket):
+                eta_s = self.estimates.eta_s(ticket.work)
+                ticket.tell(CanvasStep(state.step, len(state.timesteps), len(states), eta_s))
+                if state.step in state.preview_steps:
+                    self._stages.put_preview(state)
 
-    def _report(self, state: DenoisingState, batch_size: int) -> None:
-        if state.ticket.listener is None:
-            return
-        wanted = state.step in state.preview_steps
-        pixels = preview(self._checkpoint, state) if wanted else None
-        state.ticket.listener(CanvasStep(state.step, len(state.timesteps), batch_size, pixels))
-
-    def _finish(self) -> None:
-        for state in [state for state in self._active if state.done]:
-            ticket, started = state.ticket, time.monotonic()
-            with self._blaming(ticket):
-                pixels, finite = decode(self._checkpoint, state.latents, state)
-                ticket.seconds["decode"] = time.monotonic() - started
-                result = CanvasResult(pixels, finite, state.latents, ticket.seconds)
-                self.failures = 0
-                if _resolve(ticket, result):
-                    self.finished += 1
-                else:
-                    self.withdrawn += 1
+    def _hand_over_finished(self) -> None:
+        for state in self._active:
+            if state.done and not state.ticket.future.done():
+                self._stages.put_finished(state)
         self._keep([state for state in self._active if not state.done])
+        if not self._stages.beside:
+            self._stages.run_jobs()
 
     def _keep(self, states: list[DenoisingState]) -> None:
         if len(states) != len(self._active):
-            self._batch = None  # it would keep the tensors of those who left
-            with self._wake:
-                self._active = states
+            self._shared_step.forget()
+            self._active = states
 
-    @contextmanager
-    def _blaming(self, ticket: Ticket) -> Iterator[None]:
-        """Whatever fails inside fails ``ticket`` and nobody else."""
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001 - one bad request must not stop the thread
-            self._fail(ticket, error)
-        finally:
-            self._note_progress()
+    def _next_encoding(self) -> Job | None:
+        """Of those who wait and fit the first in rank."""
+        for ticket in self._with_room()[:1]:
+            self._backlog.take(ticket)
+            self._hold(ticket)
+            return partial(self._stages.encode, ticket, last=False)
+        return None
 
-    def _note_progress(self) -> None:
-        self.progressed_at = time.monotonic()
+    def _next_decoding(self) -> Job | None:
+        """Of those who are denoised, or want a preview, the first in rank."""
+        decoding = {ticket.work: ticket for ticket in self._backlog.decoding()}
+        for work in self._policy.ranked(list(decoding), time.monotonic())[:1]:
+            return self._backlog.take_job(decoding[work])
+        return None
+
+    def _hold(self, ticket: Ticket) -> None:
+        self.memory.hold(ticket.task, ticket.key)
+        if ticket.task.lora is not None:
+            self._checkpoint.adapters.hold(ticket.task.lora)
+        ticket.held = True
+
+    def _release(self, ticket: Ticket) -> None:
+        """Give back what a ticket that has ended was holding; others may have waited for it."""
+        with self._backlog.changed:
+            if not ticket.held:
+                return
+            ticket.held = False
+            self.memory.release(ticket.task, ticket.key)
+            if ticket.task.lora is not None:
+                self._checkpoint.adapters.release(ticket.task.lora)
+            self._backlog.changed.notify_all()
 
     def _refuse_rest(self) -> None:
-        with self._wake:
-            self._closed = True
-            tickets = [*(state.ticket for state in self._active), *self._mailbox]
-            self._active, self._batch = [], None
-            self._mailbox.clear()
-        for ticket in tickets:
-            self._fail(ticket, NotReady(_SHUTTING_DOWN))
-
-    def _fail(self, ticket: Ticket, error: Exception) -> None:
-        if not isinstance(error, EditServiceError):
-            self.failures += 1
-            # Without the message: a library may quote the prompt in it.
-            frames = "".join(traceback.format_tb(error.__traceback__))
-            logger.error("an edit failed with %s\n%s", type(error).__name__, frames)
-            error = EditFailed(_FAILED)
-        with suppress(InvalidStateError):  # the caller has gone
-            ticket.future.set_exception(error)
-
-
-def _resolve(ticket: Ticket, result: CanvasResult) -> bool:
-    """Deliver ``result``; false if the caller has gone."""
-    try:
-        ticket.future.set_result(result)
-    except InvalidStateError:
-        return False
-    return True
+        self._backlog.close()
+        for ticket in self._backlog.present():
+            self.delivery.fail(ticket, NotReady(SHUTTING_DOWN))

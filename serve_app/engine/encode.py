@@ -1,4 +1,4 @@
-"""From a task to the tensors it is denoised with, through the stock pipeline's encoders."""
+"""From a task to the tensors it is denoised with."""
 
 from __future__ import annotations
 
@@ -7,48 +7,45 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers.pipelines.qwenimage.pipeline_qwenimage_edit_plus import calculate_shift
-from PIL import Image
+from diffusers.utils.torch_utils import randn_tensor
 
+from serve_app.engine.encoders import Encoders
 from serve_app.engine.kept_region import KeptRegion
 from serve_app.engine.load import Checkpoint
 from serve_app.engine.state import CanvasTask, CompatibilityKey, DenoisingState, Ticket
-from serve_app.images.pixels import RGB
 
 
-def encode(checkpoint: Checkpoint, ticket: Ticket) -> DenoisingState:
-    """Run the text encoder and the VAE encoder for one request and lay out its noise.
+def encode(encoders: Encoders, ticket: Ticket) -> DenoisingState:
+    """Run the encoders for one request and lay out its noise.
 
     Each request is encoded alone, as the stock pipeline does, so that its embeddings do not
-    depend on who else has just arrived. Noise comes from a CPU generator: a seed gives the
-    same noise on every device.
+    depend on who else has just arrived.
     """
-    pipeline, task = checkpoint.pipeline, ticket.task
-    positive = _embed(checkpoint, task, task.prompt)
-    negative = _embed(checkpoint, task, task.negative_prompt) if task.guided else None
-    references = [_to_tensor(reference) for reference in task.references]
-    latents, reference_latents = pipeline.prepare_latents(
-        references if checkpoint.plus else references[0],
-        1,
-        pipeline.transformer.config.in_channels // 4,
-        task.height,
-        task.width,
-        positive.dtype,
-        pipeline._execution_device,
-        torch.Generator("cpu").manual_seed(task.seed),
-    )
-    scheduler, timesteps = _schedule(checkpoint, task.num_inference_steps, latents.shape[1])
+    checkpoint, task = encoders.checkpoint, ticket.task
+    positive, negative = encoders.prompts(task)
+    references = encoders.references(task)
+    noise = _noise(checkpoint, task)
+    scheduler, timesteps = _schedule(checkpoint, task.num_inference_steps, noise.shape[1])
     return DenoisingState(
         ticket=ticket,
-        key=CompatibilityKey(_image_shapes(checkpoint, task), latents.dtype, task.lora),
-        latents=latents,
-        references=reference_latents,
+        key=compatibility_key(checkpoint, task),
+        latents=noise,
+        references=references,
         positive=positive,
         negative=negative,
         scheduler=scheduler,
         timesteps=timesteps,
         preview_steps=preview_steps(task.num_inference_steps, task.partial_images),
-        kept=_kept_region(checkpoint, task, latents, reference_latents),
+        kept=_kept_region(checkpoint, task, noise, references),
     )
+
+
+def compatibility_key(checkpoint: Checkpoint, task: CanvasTask) -> CompatibilityKey:
+    """What a task shares a forward by; known before anything is encoded."""
+    packed = 2 * int(checkpoint.pipeline.vae_scale_factor)
+    sizes = [(task.height, task.width), *(image.shape[:2] for image in task.references)]
+    shapes = tuple((1, height // packed, width // packed) for height, width in sizes)
+    return CompatibilityKey(shapes, checkpoint.dtype, task.lora)
 
 
 def prompt_length(checkpoint: Checkpoint, task: CanvasTask) -> int:
@@ -78,18 +75,21 @@ def preview_steps(steps: int, previews: int) -> tuple[int, ...]:
     )
 
 
-def _embed(checkpoint: Checkpoint, task: CanvasTask, prompt: str) -> torch.Tensor:
-    images = [Image.fromarray(image) for image in task.conditions]
-    embeddings, _ = checkpoint.pipeline.encode_prompt(
-        prompt, image=images if checkpoint.plus else images[0]
+def _noise(checkpoint: Checkpoint, task: CanvasTask) -> torch.Tensor:
+    """What the edit starts from: (1, tokens, channels), as the stock pipelines draw and pack it.
+
+    The generator is the CPU's: a seed gives the same noise on every device.
+    """
+    pipeline = checkpoint.pipeline
+    channels = int(pipeline.transformer.config.in_channels) // 4
+    cells = task.height // pipeline.vae_scale_factor, task.width // pipeline.vae_scale_factor
+    noise = randn_tensor(
+        (1, 1, channels, *cells),
+        generator=torch.Generator("cpu").manual_seed(task.seed),
+        device=pipeline._execution_device,
+        dtype=checkpoint.dtype,
     )
-    return embeddings
-
-
-def _to_tensor(pixels: RGB) -> torch.Tensor:
-    """(height, width, 3) uint8 to (1, 3, 1, height, width) in -1..1, as the stock pipeline."""
-    scaled = torch.from_numpy(pixels.astype(np.float32) / 255.0)
-    return (2.0 * scaled - 1.0).permute(2, 0, 1)[None, :, None]
+    return pipeline._pack_latents(noise, 1, channels, *cells)
 
 
 def _kept_region(
@@ -121,9 +121,3 @@ def _schedule(checkpoint: Checkpoint, steps: int, tokens: int) -> tuple[Any, tor
     )
     scheduler.set_begin_index(0)
     return scheduler, scheduler.timesteps
-
-
-def _image_shapes(checkpoint: Checkpoint, task: CanvasTask) -> tuple[tuple[int, int, int], ...]:
-    packed = 2 * int(checkpoint.pipeline.vae_scale_factor)
-    sizes = [(task.height, task.width), *(image.shape[:2] for image in task.references)]
-    return tuple((1, height // packed, width // packed) for height, width in sizes)

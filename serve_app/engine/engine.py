@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -12,14 +13,29 @@ import numpy as np
 import torch
 
 from serve_app.config import EngineConfig, ModelConfig
-from serve_app.edits.job import EditedImage, EditJob, EditorEvent, Preview, StepDone
+from serve_app.edits.job import EditedImage, EditJob, EditorEvent, Preview, Queued, StepDone
 from serve_app.edits.model import ModelDescription
+from serve_app.engine.acceleration import accelerate_transformer, warm_up_canvases
 from serve_app.engine.canvas import Layout
 from serve_app.engine.device_loop import DeviceLoop
 from serve_app.engine.encode import has_reserved_token, prompt_length
 from serve_app.engine.load import Checkpoint, load_checkpoint
-from serve_app.engine.state import CanvasResult, CanvasStep, Listener, Ticket
+from serve_app.engine.state import (
+    CanvasEvent,
+    CanvasPreview,
+    CanvasQueued,
+    CanvasResult,
+    CanvasStep,
+    Listener,
+    Ticket,
+)
 from serve_app.errors import InvalidRequest, NotReady, Overloaded, TooManyImages
+
+_KEPT_FOR_OTHERS = 8
+"""One in so many places of the queue is kept from a tenant that holds the rest."""
+
+_REHEARSED_STEPS = 4
+"""Steps of an edit that warms up: enough for a cost to be trusted."""
 
 
 class Engine:
@@ -32,26 +48,42 @@ class Engine:
     def __init__(self, checkpoint: Checkpoint, config: EngineConfig) -> None:
         self._checkpoint = checkpoint
         self._config = config
-        self._preparing = 0  # admitted, but not with the loop yet
-        self.loop = DeviceLoop(checkpoint, config.max_batch_size)
+        self._preparing: Counter[str] = Counter()  # by tenant: admitted, not with the loop yet
+        self.loop = DeviceLoop(checkpoint, config)
 
     @classmethod
     def load(cls, model: ModelConfig, config: EngineConfig, local_root: Path) -> Engine:
-        """Load the configured checkpoint and start the device thread."""
+        """Load the configured checkpoint, make it fast, and start the device thread."""
         if config.threads:
             torch.set_num_threads(config.threads)
-        return cls(load_checkpoint(model, local_root), config)
+        checkpoint = load_checkpoint(model, local_root)
+        accelerate_transformer(checkpoint.pipeline, config.acceleration)
+        return cls(checkpoint, config)
 
     async def describe(self) -> ModelDescription:
         """The loaded checkpoint."""
         return self._checkpoint.description
 
     def warm_up(self) -> None:
-        """Run one edit, so that the first caller doesn't pay for lazy initialisation."""
-        grey = np.full((64, 64, 3), 128, dtype=np.uint8)
-        _, ticket = self._prepare(EditJob((grey,), "warm up", " ", 2.0, 1, 0), None)
-        self.loop.submit(ticket)
-        ticket.future.result()
+        """Run edits of the configured sizes, so that no caller pays for compiling them.
+
+        Alone and in full batches, with and without guidance: these are the kinds of step that
+        are compiled apart, and what their cost is estimated from. Without sizes, one edit.
+        """
+        self._rehearse(64, 64, 1, 2.0, 1)
+        for width, height in warm_up_canvases(self._config.acceleration):
+            for together in (1, self._config.max_batch_size):
+                for scale in (1.0, 2.0):
+                    self._rehearse(width, height, together, scale, _REHEARSED_STEPS)
+
+    def _rehearse(self, width: int, height: int, together: int, scale: float, steps: int) -> None:
+        grey = np.full((height, width, 3), 128, dtype=np.uint8)
+        jobs = [EditJob((grey,), "warm up", " ", scale, steps, seed) for seed in range(together)]
+        tickets = [self._prepare(job, None)[1] for job in jobs]
+        for ticket in tickets:
+            self.loop.submit(ticket)
+        for ticket in tickets:
+            ticket.future.result()
 
     async def edit(self, job: EditJob) -> EditedImage:
         """Run one job to its end.
@@ -63,35 +95,39 @@ class Engine:
         return await self._result(layout, ticket)
 
     async def stream(self, job: EditJob) -> AsyncGenerator[EditorEvent, None]:
-        """Run one job, yielding every step, its previews, and at last the edited image."""
+        """Run one job, yielding its place in the queue, its steps and previews, and the image."""
         running = asyncio.get_running_loop()
-        steps: asyncio.Queue[CanvasStep | None] = asyncio.Queue()
+        events: asyncio.Queue[CanvasEvent | None] = asyncio.Queue()
         layout, ticket = await self._submit(
-            job, lambda step: running.call_soon_threadsafe(steps.put_nowait, step)
+            job, lambda event: running.call_soon_threadsafe(events.put_nowait, event)
         )
         ticket.future.add_done_callback(
-            lambda _: running.call_soon_threadsafe(steps.put_nowait, None)
+            lambda _: running.call_soon_threadsafe(events.put_nowait, None)
         )
         previews = 0
         try:
-            while (step := await steps.get()) is not None:
-                yield StepDone(step.step, step.total, step.batch_size)
-                if step.preview is not None:
-                    pixels = await asyncio.to_thread(layout.restore, step.preview)
-                    yield Preview(previews, pixels)
-                    previews += 1
+            while (event := await events.get()) is not None:
+                match event:
+                    case CanvasQueued(position, eta_s):
+                        yield Queued(position, eta_s)
+                    case CanvasStep(step, total, batch_size, eta_s):
+                        yield StepDone(step, total, batch_size, eta_s)
+                    case CanvasPreview(pixels):
+                        yield Preview(previews, await asyncio.to_thread(layout.restore, pixels))
+                        previews += 1
             yield await self._result(layout, ticket)
         finally:
             ticket.future.cancel()
 
     async def _submit(self, job: EditJob, listener: Listener | None) -> tuple[Layout, Ticket]:
         self._admit(job)
-        self._preparing += 1
+        self._preparing[job.tenant] += 1
         try:
             layout, ticket = await asyncio.to_thread(self._prepare, job, listener)
             self.loop.submit(ticket)
         finally:
-            self._preparing -= 1
+            self._preparing[job.tenant] -= 1
+            self._preparing += Counter()  # forgets those at zero
         return layout, ticket
 
     def _admit(self, job: EditJob) -> None:
@@ -101,7 +137,11 @@ class Engine:
                 f"This model takes at most {at_most} input images; {len(job.images)} were sent.",
                 "image",
             )
-        if self._preparing + self.loop.pending() >= self._config.max_pending:
+        present = self.loop.tenants() + self._preparing
+        most = self._config.max_pending
+        # Some places are not for those who hold all the others.
+        own_most = most - most // _KEPT_FOR_OTHERS
+        if present.total() >= most or present[job.tenant] >= own_most:
             raise Overloaded(
                 "Too many edits are waiting. Send the request again later.", None, self.drain_s()
             )
@@ -123,7 +163,7 @@ class Engine:
                 f"images, {capacity} fit. Shorten it.",
                 "prompt",
             )
-        return layout, Ticket(task, listener)
+        return layout, Ticket(task, listener, job.deadline_s)
 
     async def _result(self, layout: Layout, ticket: Ticket) -> EditedImage:
         result: CanvasResult = await asyncio.wrap_future(ticket.future)
@@ -135,23 +175,26 @@ class Engine:
         return {
             "pending": self.loop.pending(),
             "steps": self.loop.steps,
-            "finished": self.loop.finished,
-            "withdrawn": self.loop.withdrawn,
+            "finished": self.loop.delivery.finished,
+            "withdrawn": self.loop.delivery.withdrawn,
+            "encoded_prompts": self.loop.encoders.encoded.prompts,
+            "encoded_images": self.loop.encoders.encoded.images,
         }
 
     def drain_s(self) -> float:
         """Seconds until what is here now is done, by the measured steps; at least one."""
-        return max(1.0, math.ceil(self.loop.remaining_steps() * self.loop.share_seconds))
+        backlog_s = self.loop.estimates.backlog_s if self.loop.pending() else 0.0
+        return max(1.0, math.ceil(backlog_s))
 
     async def check(self) -> None:
         """Raise ``NotReady`` if the device has stopped making progress, or only fails.
 
         A device whose context is broken fails every edit at once and would attract the most.
         """
-        silent_s = time.monotonic() - self.loop.progressed_at
+        silent_s = time.monotonic() - self.loop.delivery.progressed_at
         if not self.loop.alive or (self.loop.pending() and silent_s > self._config.stall_after_s):
             raise NotReady("The editor has stopped making progress.")
-        if self.loop.failures >= self._config.max_failures:
+        if self.loop.delivery.failures >= self._config.max_failures:
             raise NotReady("The editor fails every edit.")
 
     def close(self) -> None:

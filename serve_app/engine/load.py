@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,15 @@ from typing import Any
 import torch
 from diffusers import DiffusionPipeline, QwenImageEditPipeline, QwenImageEditPlusPipeline
 
-from serve_app.config import ModelConfig
+from serve_app.config import MemoryConfig, ModelConfig
 from serve_app.edits.model import ModelDescription
+from serve_app.engine.adapters import Adapters
+from serve_app.engine.few_step import fuse_few_step
 from serve_app.engine.miniature.create import CARD, VERSION, create_miniature
+from serve_app.engine.placement import place
 from serve_app.engine.processor import load_processor
-from serve_app.engine.revision import folder_revision
+from serve_app.engine.quantization import load_reduced_transformer, quantize
+from serve_app.engine.revision import file_revision, folder_revision
 from serve_app.errors import ConfigurationError
 
 logger = logging.getLogger(__name__)
@@ -38,6 +43,8 @@ class Checkpoint:
 
     ``pipeline`` is the stock diffusers object on its device. ``plus`` tells the family
     with several inputs, which shows the text encoder its own, smaller copies.
+    ``exclusive`` says that components share the device by turns, so that encoders, decoder
+    and steps must not run at the same time. ``adapters`` are those that requests may name.
     """
 
     pipeline: Any
@@ -45,6 +52,8 @@ class Checkpoint:
     vae_area: int
     condition_area: int
     description: ModelDescription
+    adapters: Adapters
+    exclusive: bool = False
 
     @property
     def multiple(self) -> int:
@@ -54,11 +63,26 @@ class Checkpoint:
         """
         return max(32, 2 * int(self.pipeline.vae_scale_factor))
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """What latents and embeddings are computed in, however the weights are stored."""
+        return _DTYPES[self.description.dtype]
+
+    @property
+    def runs_beside(self) -> bool:
+        """Whether encoders and decoder run while a step does.
+
+        On a CPU that is the same device: measured on two cores, each of the two is slowed down
+        by 1.2 to 1.7 times, for they wait for the interpreter between their many small
+        operations, and nothing is gained.
+        """
+        return not self.exclusive and self.description.device.startswith("cuda")
+
     def synchronize(self) -> None:
-        """Wait until the device has done what it was given; a CPU always has."""
+        """Wait until the device has done what this thread gave it; a CPU always has."""
         match torch.device(self.description.device):
             case torch.device(type="cuda") as device:
-                torch.cuda.synchronize(device)
+                torch.cuda.current_stream(device).synchronize()
             case torch.device(type="mps"):
                 torch.mps.synchronize()
 
@@ -80,33 +104,86 @@ def load_checkpoint(config: ModelConfig, local_root: Path) -> Checkpoint:
     """Load the checkpoint that ``config`` names.
 
     Raises ``ConfigurationError`` for an unknown pipeline class, a hub id without a pinned
-    revision, or a device that is not there. Weights are read from safetensors only.
+    revision, a device, file or package that is not there, or an adapter of another model.
+    Weights are read from safetensors and GGUF files only.
     """
     source, revision = _locate(config, local_root)
     pipeline_class, family = _family(source, revision)
     device = _device(config.device)
     dtype = _dtype(config.dtype, device)
-    components: dict[str, Any] = {}
-    if processor := load_processor(source, revision):
-        components["processor"] = processor
-    pipeline = pipeline_class.from_pretrained(
-        source, revision=revision, dtype=dtype, use_safetensors=True, **components
-    )
+    pipeline = _open(pipeline_class, source, revision, dtype, config)
     pipeline.set_progress_bar_config(disable=True)
-    pipeline.to(device)
+    place(pipeline, config.memory, device, dtype)
     pipeline.prompt_template_encode_start_idx = _template_prefix_length(pipeline)
     plus = pipeline_class is QwenImageEditPlusPipeline
+    adapters = Adapters(pipeline, config.adapters)
     description = ModelDescription(
         name=config.name,
         family=family,
-        revision=revision or folder_revision(Path(source)),
+        revision=_weights_revision(revision or folder_revision(Path(source)), config),
         miniature=(Path(source) / CARD).is_file(),
         max_images=config.max_images if plus else 1,
         dtype=str(dtype).removeprefix("torch."),
         device=str(device),
+        adapters=adapters.descriptions,
     )
     logger.info("loaded %s, %s on %s", description.name, description.revision, device)
-    return Checkpoint(pipeline, plus, config.vae_area, config.condition_area, description)
+    return Checkpoint(
+        pipeline,
+        plus,
+        config.vae_area,
+        config.condition_area,
+        description,
+        adapters,
+        exclusive=config.memory.offload != "none",
+    )
+
+
+def _open(
+    pipeline_class: type[Any],
+    source: str,
+    revision: str | None,
+    dtype: torch.dtype,
+    config: ModelConfig,
+) -> Any:
+    """Read the components, in the configured number formats, with a few-step adapter fused."""
+    memory, components = config.memory, {}
+    if processor := load_processor(source, revision):
+        components["processor"] = processor
+    reduced = memory.gguf is not None or memory.quantization != "none"
+    if reduced and config.few_step is None:
+        components["transformer"] = load_reduced_transformer(source, revision, dtype, memory)
+    pipeline = pipeline_class.from_pretrained(
+        source, revision=revision, dtype=dtype, use_safetensors=True, **components
+    )
+    if config.few_step is not None:
+        fuse_few_step(pipeline, config.few_step)
+        if memory.quantization != "none":
+            quantize(pipeline.transformer, memory.quantization)
+    return pipeline
+
+
+def _weights_revision(revision: str, config: ModelConfig) -> str:
+    """Name the weights as they are held: every mode that changes pixels changes the name."""
+    return "+".join([revision, *_changes(config.memory), *_few_step(config)])
+
+
+def _changes(memory: MemoryConfig) -> Iterator[str]:
+    if memory.gguf is not None:
+        yield f"gguf-{file_revision(memory.gguf.expanduser())}"
+    if memory.quantization != "none":
+        yield memory.quantization
+    if memory.float8_storage:
+        yield "float8-storage"
+    if memory.vae_tiling:
+        yield "tiled"
+
+
+def _few_step(config: ModelConfig) -> Iterator[str]:
+    if config.few_step is not None:
+        few_step = config.few_step
+        digest = file_revision(few_step.adapter.expanduser())
+        yield f"{few_step.scheduler}-{digest}-{few_step.scale:g}"
 
 
 def _locate(config: ModelConfig, local_root: Path) -> tuple[str, str | None]:

@@ -22,13 +22,24 @@ def folder_revision(folder: Path) -> str:
         name = path.relative_to(folder)
         if path.suffix not in _WEIGHTS_AND_SETTINGS or any(p.startswith(".") for p in name.parts):
             continue
-        size = path.stat().st_size
-        digest.update(f"{name.as_posix()}:{size}:".encode())
-        with path.open("rb") as file:
-            for offset in _sampled_offsets(size):
-                file.seek(offset)
-                digest.update(file.read(_BLOCK))
+        _update(digest, name.as_posix(), path)
     return f"local-{digest.hexdigest()[:16]}"
+
+
+def file_revision(path: Path) -> str:
+    """Name one file of weights by its content, sampled in the same way: 16 hex digits."""
+    digest = hashlib.sha256()
+    _update(digest, "", path)
+    return digest.hexdigest()[:16]
+
+
+def _update(digest: hashlib._Hash, name: str, path: Path) -> None:
+    size = path.stat().st_size
+    digest.update(f"{name}:{size}:".encode())
+    with path.open("rb") as file:
+        for offset in _sampled_offsets(size):
+            file.seek(offset)
+            digest.update(file.read(_BLOCK))
 
 
 def _sampled_offsets(size: int) -> list[int]:

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import torch
 
-from serve_app.edits.request import LoraUse
+from serve_app.edits.request import DEFAULT_PRIORITY, LoraUse
 from serve_app.engine.kept_region import KeptRegion
+from serve_app.engine.policy import Work
 from serve_app.images.masks import Editable
 from serve_app.images.pixels import RGB
 
@@ -29,6 +30,11 @@ class CompatibilityKey(NamedTuple):
     img_shapes: tuple[ImageShape, ...]
     dtype: torch.dtype
     adapter: LoraUse | None = None
+
+    @property
+    def tokens(self) -> int:
+        """Image tokens of one row: what its cost and its memory grow with."""
+        return sum(frames * height * width for frames, height, width in self.img_shapes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,8 @@ class CanvasTask:
     partial_images: int = 0
     mask: Editable | None = None
     lora: LoraUse | None = None
+    priority: int = DEFAULT_PRIORITY
+    tenant: str = ""
 
     @property
     def guided(self) -> bool:
@@ -72,27 +80,58 @@ class CanvasResult:
 
 @dataclass(frozen=True, slots=True)
 class CanvasStep:
-    """A finished step, reported from the device thread; ``preview`` on some of them."""
+    """``step`` of ``total`` is done; ``batch_size`` requests shared it."""
 
     step: int
     total: int
     batch_size: int
-    preview: RGB | None = None
+    eta_s: float | None = None
 
 
-Listener = Callable[[CanvasStep], object]
-"""Called on the device thread: it must return at once and not raise."""
+@dataclass(frozen=True, slots=True, eq=False)
+class CanvasPreview:
+    """Pixels of the output canvas that a running edit is heading for."""
+
+    pixels: RGB
+
+
+@dataclass(frozen=True, slots=True)
+class CanvasQueued:
+    """A request that waits, with so many ahead of it."""
+
+    position: int
+    eta_s: float | None
+
+
+CanvasEvent = CanvasStep | CanvasPreview | CanvasQueued
+
+Listener = Callable[[CanvasEvent], object]
+"""Called on the engine's threads: it must return at once and not raise."""
 
 
 @dataclass(eq=False, slots=True)
 class Ticket:
-    """A submitted task. Cancelling its future withdraws it at the next step."""
+    """A submitted task. Cancelling its future withdraws it at the next step.
+
+    ``deadline_s`` is how long from now the result is of use, seconds. ``key`` and ``work`` are
+    set when the device loop takes the ticket.
+    """
 
     task: CanvasTask
     listener: Listener | None
+    deadline_s: float | None = None
     future: Future[CanvasResult] = field(default_factory=Future)
     submitted: float = field(default_factory=time.monotonic)
     seconds: dict[str, float] = field(default_factory=dict)
+    position: int | None = None
+    held: bool = False
+    key: CompatibilityKey = field(init=False, repr=False)
+    work: Work = field(init=False, repr=False)
+
+    def tell(self, event: CanvasEvent) -> None:
+        """Tell the listener, if there is one."""
+        if self.listener is not None:
+            self.listener(event)
 
 
 @dataclass(eq=False, slots=True)
@@ -116,7 +155,6 @@ class DenoisingState:
     preview_steps: tuple[int, ...]
     kept: KeptRegion | None = None
     step: int = 0
-    last_served: int = 0
     velocity: torch.Tensor | None = None
 
     @property

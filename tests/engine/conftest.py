@@ -13,6 +13,7 @@ from serve_app.engine.device_loop import DeviceLoop
 from serve_app.engine.engine import Engine
 from serve_app.engine.load import Checkpoint, load_checkpoint
 from serve_app.engine.miniature.create import create_miniature
+from tests.engine.loops import in_turns
 from tests.engine.tasks import CONDITION_AREA
 
 AREA = 128 * 128
@@ -49,7 +50,7 @@ def plus(miniatures: dict[str, Checkpoint]) -> Checkpoint:
 
 @pytest.fixture
 def device_loop(plus: Checkpoint) -> Iterator[DeviceLoop]:
-    loop = DeviceLoop(plus, max_batch_size=5)
+    loop = in_turns(plus, 5)
     yield loop
     loop.close()
 

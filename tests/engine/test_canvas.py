@@ -13,20 +13,24 @@ from diffusers.models.autoencoders.autoencoder_kl_qwenimage import (
     QwenImageResample,
     QwenImageResidualBlock,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, shift, zoom
+from scipy.ndimage import gaussian_filter, maximum_filter, shift, zoom
 from skimage import data
 from skimage.registration import phase_cross_correlation
 
 from serve_app.edits.job import EditJob
-from serve_app.edits.request import ExactSize
+from serve_app.edits.request import ExactSize, LoraUse, OutputSize
 from serve_app.engine.canvas import Layout
 from serve_app.engine.decode import decode
 from serve_app.engine.encode import encode
+from serve_app.engine.encoders import Encoders
 from serve_app.engine.load import Checkpoint
 from serve_app.engine.state import Ticket
+from serve_app.errors import UnusableMask
+from serve_app.images.compositing import dilated, feather_radius
+from serve_app.images.masks import Box, from_box
 from serve_app.images.pixels import RGB
 from tests.engine.tasks import photo
 
@@ -69,6 +73,99 @@ def test_the_first_edit_family_shows_its_encoder_the_reference_itself(
     wanted = job(photo(1, 120, 60))
     task = Layout.of(wanted, miniatures["edit"]).task(wanted)
     assert task.conditions == task.references
+
+
+def test_an_adapter_goes_with_the_task(plus: Checkpoint) -> None:
+    wanted = job(photo(1, 60, 60), lora=LoraUse("ink", 0.5))
+    assert Layout.of(wanted, plus).task(wanted).lora == LoraUse("ink", 0.5)
+
+
+# Masks
+
+
+@pytest.mark.parametrize("size", [(128, 128), (120, 130), (301, 203), (40, 33), (1000, 130)])
+def test_a_mask_lies_on_the_canvas_as_its_image_does(
+    plus: Checkpoint, size: tuple[int, int]
+) -> None:
+    """Shown by an image that is white where editable, and black where it is kept."""
+    width, height = size
+    blots = np.random.default_rng(0).random((height // 20 + 1, width // 20 + 1)) < 0.3
+    editable = blots.repeat(20, axis=0).repeat(20, axis=1)[:height, :width]
+    white = np.repeat(np.uint8(255) * editable[..., None], 3, axis=2)
+    wanted = job(white, mask=editable)
+    task = Layout.of(wanted, plus).task(wanted)
+    assert task.mask is not None
+    assert task.mask.shape == (task.height, task.width)
+    placed = task.references[0].max(axis=2)
+    # Lanczos reaches over an edge by less than half of the difference.
+    assert not np.any(placed[~task.mask] > 127)
+    # A canvas pixel of which only a sliver is editable lies beside one that shows it.
+    assert np.all(maximum_filter(placed, 3)[task.mask] > 0)
+
+
+def test_the_padding_of_a_canvas_goes_with_what_it_repeats(plus: Checkpoint) -> None:
+    editable = np.zeros((120, 130), dtype=np.bool_)
+    editable[30:60, 100:] = True
+    wanted = job(photo(1, 130, 120), mask=editable)
+    mask = Layout.of(wanted, plus).task(wanted).mask
+    assert mask is not None
+    assert mask.shape == (128, 160)
+    assert np.array_equal(mask[:120, :130], editable)
+    assert mask[30:60, 130:].all()
+    assert mask.sum() == 30 * 60
+
+
+@settings(deadline=None)
+@given(width=sides, height=st.integers(32, 400), place=st.tuples(st.floats(0, 1), st.floats(0, 1)))
+def test_no_editable_pixel_gets_lost_on_the_canvas(
+    plus: Checkpoint, width: int, height: int, place: tuple[float, float]
+) -> None:
+    y, x = round(place[0] * (height - 1)), round(place[1] * (width - 1))
+    wanted = job(photo(1, width, height), mask=from_box(Box(x, y, x + 1, y + 1), width, height))
+    layout = Layout.of(wanted, plus)
+    mask = layout.task(wanted).mask
+    assert mask is not None
+    scale = layout.output.content_height / height, layout.output.content_width / width
+    assert mask[int((y + 0.5) * scale[0]), int((x + 0.5) * scale[1])]
+
+
+def test_without_a_mask_the_whole_canvas_is_the_result(plus: Checkpoint) -> None:
+    wanted = job(photo(1, 128, 128))
+    layout = Layout.of(wanted, plus)
+    assert layout.task(wanted).mask is None
+    assert np.array_equal(layout.restore(photo(2, 128, 128)), photo(2, 128, 128))
+
+
+@pytest.mark.parametrize("size", [(128, 128), (301, 203), (40, 33)])
+def test_outside_of_the_mask_the_result_is_the_input_and_not_a_resampled_one(
+    plus: Checkpoint, size: tuple[int, int]
+) -> None:
+    width, height = size
+    mask = from_box(Box(0, 0, width // 2, height // 2), width, height)
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    wanted = job(noise, mask=mask)
+    layout = Layout.of(wanted, plus)
+    black = np.zeros((layout.output.height, layout.output.width, 3), dtype=np.uint8)
+    result = layout.restore(black)
+    far = ~dilated(mask, feather_radius(width, height))
+    assert np.array_equal(result[far], noise[far])
+    assert not result[mask].any()
+
+
+@pytest.mark.parametrize("size", ["native", ExactSize(64, 64), ExactSize(203, 301)])
+def test_a_mask_goes_with_no_size_but_the_images_own(plus: Checkpoint, size: OutputSize) -> None:
+    mask = np.ones((203, 301), dtype=np.bool_)
+    with pytest.raises(UnusableMask) as refusal:
+        Layout.of(job(photo(1, 301, 203), mask=mask, size=size), plus)
+    assert refusal.value.param == "size"
+    assert "301x203" in refusal.value.message
+
+
+def test_the_mask_is_measured_against_the_first_image(plus: Checkpoint) -> None:
+    images = (photo(1, 60, 40), photo(2, 40, 60))
+    Layout.of(job(*images, mask=np.ones((40, 60), dtype=np.bool_)), plus)
+    with pytest.raises(UnusableMask):
+        Layout.of(job(*images, mask=np.ones((60, 40), dtype=np.bool_)), plus)
 
 
 # The identity check
@@ -123,7 +220,7 @@ def round_trip(checkpoint: Checkpoint, image: RGB) -> RGB:
     wanted = job(image)
     layout = Layout.of(wanted, checkpoint)
     with torch.no_grad():
-        state = encode(checkpoint, Ticket(layout.task(wanted), None))
+        state = encode(Encoders(checkpoint, max_bytes=0), Ticket(layout.task(wanted), None))
         pixels, finite = decode(checkpoint, state.references, state)
     assert finite
     return layout.restore(pixels)

@@ -13,14 +13,22 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from serve_app.config import EngineConfig
-from serve_app.edits.job import EditedImage, EditJob, EditorEvent, Preview, StepDone
+from serve_app.edits.job import EditedImage, EditJob, EditorEvent, Preview, Queued, StepDone
 from serve_app.edits.request import ExactSize
 from serve_app.engine.canvas import Layout
 from serve_app.engine.encode import prompt_length
 from serve_app.engine.engine import Engine
 from serve_app.engine.load import Checkpoint
-from serve_app.errors import InvalidRequest, NotReady, Overloaded, TooManyImages
+from serve_app.errors import (
+    EditFailed,
+    EditTooLarge,
+    InvalidRequest,
+    NotReady,
+    Overloaded,
+    TooManyImages,
+)
 from tests.engine.tasks import photo
+from tests.engine.watched import FAULT, faulty
 
 AREA = 64 * 64
 
@@ -98,9 +106,11 @@ async def test_a_result_says_how_long_each_stage_took(engine: Engine) -> None:
 async def test_a_stream_tells_every_step_its_previews_and_the_result(engine: Engine) -> None:
     wanted = job(81, 59, steps=6, partial_images=2)
     events = [event async for event in engine.stream(wanted)]
-    assert [e.kind for e in events] == [
-        *("step", "step", "preview", "step", "step", "preview", "step", "step", "edited")
-    ]
+    # Previews are decoded beside the steps, and come after the step they show.
+    kinds = [e.kind for e in events]
+    assert sorted(kinds) == ["edited", *["preview"] * 2, *["step"] * 6]
+    assert kinds.index("preview") >= 2
+    assert kinds[-1] == "edited"
     assert [(e.step, e.total) for e in events if isinstance(e, StepDone)] == [
         (n, 6) for n in range(1, 7)
     ]
@@ -228,6 +238,37 @@ async def test_a_burst_cannot_slip_past_the_queue_limit(small: Checkpoint) -> No
         assert [type(outcome) for outcome in outcomes] == [EditedImage] * 3 + [Overloaded] * 7
 
 
+async def test_a_full_queue_says_when_it_is_done_by_the_measured_steps(small: Checkpoint) -> None:
+    async with (
+        asyncio.timeout(60),
+        running(small, EngineConfig(max_pending=1)) as engine,
+        aclosing(engine.stream(job(steps=10**6))) as events,
+    ):
+        async for _ in events:
+            if engine.drain_s() > 1.0:  # three steps have been measured
+                break
+        with pytest.raises(Overloaded) as refusal:
+            await engine.edit(job())
+        assert refusal.value.retry_after_s is not None
+        assert refusal.value.retry_after_s > 100
+    assert engine.drain_s() == 1.0
+
+
+async def test_those_who_wait_are_told_their_place_first(small: Checkpoint) -> None:
+    async with (
+        running(small, EngineConfig(max_batch_size=1)) as engine,
+        aclosing(engine.stream(job(steps=10_000, priority=9))) as first,
+    ):
+        await anext(first)
+        async with aclosing(engine.stream(job(priority=0))) as waiting:
+            place = await asyncio.wait_for(anext(waiting), timeout=60)
+            assert isinstance(place, Queued)
+            assert place.position == 1
+            await first.aclose()
+            kinds = [event.kind async for event in waiting]
+        assert kinds == ["step", "step", "edited"]
+
+
 # Liveness
 
 
@@ -244,6 +285,37 @@ async def test_the_event_loop_runs_on_while_the_device_works(engine: Engine) -> 
     await engine.edit(job(400, 300, steps=20))
     heart.cancel()
     assert beats >= 20
+
+
+async def test_an_engine_that_fails_every_edit_is_not_healthy_until_one_succeeds(
+    small: Checkpoint,
+) -> None:
+    broken = [True]
+
+    def fault(args: object, call: object) -> None:
+        if broken[0]:
+            raise RuntimeError(FAULT)
+
+    async with running(faulty(small, "transformer", fault), EngineConfig(max_failures=2)) as engine:
+        for _ in range(2):
+            await engine.check()
+            with pytest.raises(EditFailed):
+                await engine.edit(job())
+        with pytest.raises(NotReady):
+            await engine.check()
+        broken[0] = False
+        await engine.edit(job())
+        await engine.check()
+
+
+async def test_edits_too_large_for_the_device_leave_the_engine_healthy(small: Checkpoint) -> None:
+    config = EngineConfig(max_failures=1, memory_bytes=1000)
+    async with running(small, config) as engine:
+        with pytest.raises(EditTooLarge) as refusal:
+            await engine.edit(job())
+        assert refusal.value.status == 422
+        await engine.check()
+        assert engine.load_figures()["pending"] == 0
 
 
 async def test_a_working_engine_passes_its_check_and_a_closed_one_does_not(
@@ -267,7 +339,6 @@ def test_warming_up_runs_one_edit_to_its_end(small: Checkpoint) -> None:
     try:
         engine.warm_up()
         assert engine.loop.steps == 1
-        assert engine.loop.share_seconds > 0
     finally:
         engine.close()
     with pytest.raises(NotReady):

@@ -10,13 +10,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.policies import ProcessorSharing
 from serve_app.engine.decode import decode
 from serve_app.engine.denoise import Batch, advance, predict
 from serve_app.engine.device_loop import DeviceLoop
 from serve_app.engine.encode import encode
+from serve_app.engine.encoders import Encoders
 from serve_app.engine.load import Checkpoint
-from serve_app.engine.schedule import next_batch
+from serve_app.engine.policy import Work
 from serve_app.engine.state import CanvasTask, DenoisingState, Ticket
+from tests.engine.loops import in_turns
 from tests.engine.stock import run_stock
 from tests.engine.tasks import PROMPTS, photo, task
 
@@ -37,7 +40,7 @@ def test_one_request_equals_the_stock_pipeline(
     miniatures: dict[str, Checkpoint], kind: str, steps: int, scale: float
 ) -> None:
     checkpoint = miniatures[kind]
-    loop = DeviceLoop(checkpoint, max_batch_size=4)
+    loop = in_turns(checkpoint, 4)
     try:
         assert_equals_stock(
             checkpoint, loop, task(checkpoint, (photo(1),), steps=steps, scale=scale)
@@ -60,7 +63,7 @@ def test_two_images_of_different_shapes_equal_the_stock_pipeline(
 ) -> None:
     checkpoint = miniatures[kind]
     images = (photo(3, 160, 96), photo(4, 128, 128))
-    loop = DeviceLoop(checkpoint, max_batch_size=4)
+    loop = in_turns(checkpoint, 4)
     try:
         assert_equals_stock(checkpoint, loop, task(checkpoint, images, scale=scale))
     finally:
@@ -77,8 +80,9 @@ def test_stacked_requests_equal_the_stock_pipeline(
     tickets = [Ticket(job, None) for job in jobs]
     for ticket in tickets:
         device_loop.submit(ticket)
-    for job, ticket in zip(jobs, tickets, strict=True):
-        result = ticket.future.result(timeout=120)
+    # All of them before the stock pipeline decodes: a VAE serves one caller at a time.
+    results = [ticket.future.result(timeout=120) for ticket in tickets]
+    for job, result in zip(jobs, results, strict=True):
         latents, pixels = run_stock(plus, job)
         torch.testing.assert_close(result.latents, latents, atol=1e-4, rtol=0)
         assert np.abs(result.pixels.astype(int) - pixels.astype(int)).max() <= 1
@@ -153,7 +157,7 @@ def _encoded(checkpoint: Checkpoint, index: int, arrival: Arrival) -> DenoisingS
         scale=arrival.scale,
         seed=index,
     )
-    return encode(checkpoint, Ticket(job, None))
+    return encode(Encoders(checkpoint, 0), Ticket(job, None))
 
 
 def _step(checkpoint: Checkpoint, states: list[DenoisingState]) -> None:
@@ -163,21 +167,46 @@ def _step(checkpoint: Checkpoint, states: list[DenoisingState]) -> None:
 
 
 def _run_mix(checkpoint: Checkpoint, mix: list[Arrival], limit: int) -> dict[int, DenoisingState]:
+    policy = ProcessorSharing(limit)
     states: dict[int, DenoisingState] = {}
+    works: dict[Work, int] = {}
     clock = 0
     while len(states) < len(mix) or any(_running(mix[i], s) for i, s in states.items()):
         for index, arrival in enumerate(mix):
             if index not in states and arrival.at_step <= clock:
-                states[index] = _encoded(checkpoint, index, arrival)
+                state = states[index] = _encoded(checkpoint, index, arrival)
+                works[Work(state.key, state.key.tokens, 1, arrival.steps, clock)] = index
         clock += 1
-        batch = next_batch([s for i, s in states.items() if _running(mix[i], s)], limit)
-        if batch:
-            _step(checkpoint, batch)
-        for state in batch:
-            state.last_served = clock
+        present = [work for work, i in works.items() if _running(mix[i], states[i])]
+        chosen = policy.choose(present, clock)
+        if chosen:
+            _step(checkpoint, [states[works[work]] for work in chosen])
+        policy.charge(chosen, present, 1.0)
     return states
 
 
 def _running(arrival: Arrival, state: DenoisingState) -> bool:
     left = arrival.leaves_after is not None and state.step >= arrival.leaves_after
     return not state.done and not left
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    prompts=st.lists(st.integers(0, len(PROMPTS) - 1), min_size=1, max_size=4),
+    scales=st.lists(st.sampled_from([1.0, 3.5, 7.0]), min_size=4, max_size=4),
+)
+def test_guidance_is_the_same_in_one_forward_or_two(
+    plus: Checkpoint, prompts: list[int], scales: list[float]
+) -> None:
+    mix = [
+        Arrival(0, prompt, 3, scale, 0, None)
+        for prompt, scale in zip(prompts, scales, strict=False)
+    ]
+    with torch.no_grad():
+        states = [_encoded(plus, n, arrival) for n, arrival in enumerate(mix)]
+        ways = [Batch.of(states, stack_guidance) for stack_guidance in (True, False)]
+        guided = any(state.negative is not None for state in states)
+        assert [len(way.forwards) for way in ways] == [1, 1 + guided]
+        stacked, apart = (predict(plus.pipeline.transformer, way) for way in ways)
+    for one, other in zip(stacked, apart, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=0)

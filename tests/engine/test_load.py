@@ -19,12 +19,12 @@ from transformers.utils import is_torchvision_available
 
 from serve_app.config import ModelConfig
 from serve_app.engine import processor
-from serve_app.engine.device_loop import DeviceLoop
 from serve_app.engine.load import Checkpoint, load_checkpoint
 from serve_app.engine.miniature.create import CARD, create_miniature
 from serve_app.engine.processor import ImageOnlyProcessor, load_processor
 from serve_app.engine.state import Ticket
 from serve_app.errors import ConfigurationError
+from tests.engine.loops import in_turns
 from tests.engine.tasks import photo, task
 
 needs_no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
@@ -175,7 +175,7 @@ def test_the_configured_number_format_is_loaded_and_edits(made: Path) -> None:
     pipeline = checkpoint.pipeline
     for part in (pipeline.transformer, pipeline.vae, pipeline.text_encoder):
         assert part.dtype == torch.bfloat16
-    loop = DeviceLoop(checkpoint, max_batch_size=1)
+    loop = in_turns(checkpoint, 1)
     try:
         ticket = Ticket(task(checkpoint, (photo(1, 64, 64),), steps=2), None)
         loop.submit(ticket)
