@@ -12,7 +12,7 @@ from serve_app.config import ServiceConfig
 from serve_app.deployments.cache import Cache
 from serve_app.deployments.editor import Editor
 from serve_app.deployments.ingress import Ingress
-from serve_app.deployments.options import deployment_options
+from serve_app.deployments.options import deployment_options, editor_options
 from serve_app.deployments.router import Router
 from serve_app.deployments.validator import Validator
 
@@ -26,12 +26,10 @@ def build(args: dict[str, Any]) -> Application:
     config = ServiceConfig.model_validate(args)
     sizes = config.deployments
 
-    def sized(deployment: Any, name: str) -> Any:
-        return deployment.options(
-            **deployment_options(getattr(sizes, name), sizes.graceful_shutdown_s)
-        )
+    def sized(deployment: Any, name: str, options: Any = deployment_options) -> Any:
+        return deployment.options(**options(getattr(sizes, name), sizes.graceful_shutdown_s))
 
-    editor = sized(Editor, "editor").bind(config)
+    editor = sized(Editor, "editor", editor_options).bind(config)
     validator = sized(Validator, "validator").bind(config)
     cache = sized(Cache, "cache").bind(config)
     router = sized(Router, "router").bind(config, editor, validator, cache)

@@ -58,13 +58,26 @@ def _media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
+def parse_json(text: str | bytes) -> Any:
+    """``text`` as strict JSON: without NaN and infinities, no name twice in an object.
+
+    Raises:
+        ValueError: If it is not JSON, not Unicode, nested without end, or has an integer of
+            thousands of digits.
+        InvalidRequest: If a name comes twice.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=unique, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError from None
+
+
 def _json_object(body: bytes) -> dict[str, Any]:
     if _has_too_many_values(body):
         raise InvalidRequest("The JSON body has too many values.")
     try:
-        value = json.loads(body, object_pairs_hook=unique, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        # ValueError: not JSON, not Unicode, or an integer of thousands of digits.
+        value = parse_json(body)
+    except ValueError:
         raise InvalidRequest("The body is not valid JSON.") from None
     if not isinstance(value, dict):
         raise InvalidRequest("The JSON body must be an object.")

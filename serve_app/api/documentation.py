@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from serve_app.api.fields import EditFields, described
+from serve_app.api.masks import MASK
 from serve_app.api.parsing import SIMPLE_FORM
 from serve_app.config import LimitsConfig
 
@@ -95,18 +96,58 @@ _IMAGE_REFERENCE = {
     ]
 }
 
+_MASK = {
+    "description": "where the first image may change, at its own size: transparent is editable, "
+    "or white in a file without transparency. Files stored by /v1/files have lost their "
+    "transparency, so that white is what they mean. Needs `size` to be the image's own."
+}
+
+#: How a form writes what is no plain value.
+_AS_TEXT: dict[str, dict[str, Any]] = {
+    "mask_box": {"type": "string", "example": "10,20,110,90"},
+    "lora": {"type": "string", "example": '{"name": "watercolor", "scale": 0.8}'},
+}
+
+_EXAMPLES: dict[str, Any] = {
+    "plain": {"image": f"img-{'0' * 64}", "prompt": "make it a watercolor"},
+    "masked": {
+        "image": f"img-{'0' * 64}",
+        "prompt": "put a red balloon into the sky",
+        "mask_box": [10, 20, 110, 90],
+    },
+    "with an adapter, soon": {
+        "image": f"img-{'0' * 64}",
+        "prompt": "make it a watercolor",
+        "lora": {"name": "watercolor", "scale": 0.8},
+        "priority": 7,
+        "deadline_s": 60,
+        "user": "studio-4",
+    },
+}
+
 
 def edit_body(limits: LimitsConfig, max_images: int) -> dict[str, Any]:
     """The bodies of ``POST /v1/images/edits``."""
     fields = _field_schemas(limits)
 
-    def body(image: dict[str, Any]) -> dict[str, Any]:
+    def body(image: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
         images = {"type": "array", "items": image, "minItems": 1, "maxItems": max_images}
-        return _object({"image": {"oneOf": [image, images]}, **fields}, ["image", "prompt"])
+        named = {"image": {"oneOf": [image, images]}, MASK: image | _MASK}
+        return _object(named | fields, ["image", "prompt"])
 
-    return _request_body(
-        {"multipart/form-data": body(_FILE), "application/json": body(_IMAGE_REFERENCE)}
+    as_text = {
+        name: text | {"description": fields[name]["description"]} for name, text in _AS_TEXT.items()
+    }
+    documented = _request_body(
+        {
+            "multipart/form-data": body(_FILE, fields | as_text),
+            "application/json": body(_IMAGE_REFERENCE, fields),
+        }
     )
+    documented["requestBody"]["content"]["application/json"]["examples"] = {
+        name: {"value": example} for name, example in _EXAMPLES.items()
+    }
+    return documented
 
 
 def simple_form_body(limits: LimitsConfig) -> dict[str, Any]:

@@ -20,14 +20,25 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from serve_app.api.lora import LORA_SCHEMA, parse_lora
+from serve_app.api.mask_box import MASK_BOX_SCHEMA, parse_mask_box
 from serve_app.api.size import parse_size
 from serve_app.api.text import clean_prompt, clean_text
 from serve_app.config import LimitsConfig
-from serve_app.edits.request import CachePolicy, EditType, OutputSize
+from serve_app.edits.request import (
+    DEFAULT_PRIORITY,
+    CachePolicy,
+    EditType,
+    LoraUse,
+    OutputSize,
+)
 from serve_app.errors import InvalidRequest, MissingField, UnknownField
 from serve_app.images.encoding import OutputFormat
+from serve_app.images.masks import Box
 
 MAX_SEED = 2**63 - 1
+MAX_USER = 64
+"""Characters in the name of a tenant."""
 
 
 def _limits(info: ValidationInfo) -> LimitsConfig:
@@ -47,6 +58,28 @@ def _size(text: Any, info: ValidationInfo) -> OutputSize:
     return parse_size(text if isinstance(text, str) else "", _limits(info))
 
 
+def _user(text: str) -> str:
+    text = clean_prompt(text, MAX_USER)
+    if "\n" in text or "\t" in text:
+        raise ValueError("must be a single line without tabs")
+    return text
+
+
+def _deadline(value: float, info: ValidationInfo) -> float:
+    limit_s = _limits(info).request_s
+    if value > limit_s:
+        raise ValueError(f"must be a number of seconds above 0, at most {limit_s:g}")
+    return value
+
+
+def _lora(value: Any, info: ValidationInfo) -> LoraUse:
+    return parse_lora(value, typed=info.mode == "python")
+
+
+def _mask_box(value: Any, info: ValidationInfo) -> Box:
+    return parse_mask_box(value, typed=info.mode == "python")
+
+
 def _n(value: int, info: ValidationInfo) -> int:
     return _at_most(_limits(info).max_n, value)
 
@@ -55,9 +88,13 @@ def _steps(value: int, info: ValidationInfo) -> int:
     return _at_most(_limits(info).max_steps, value)
 
 
-def _at_most(limit: int, value: int) -> int:
+def _priority(value: int, info: ValidationInfo) -> int:
+    return _at_most(_limits(info).max_priority, value, least=0)
+
+
+def _at_most(limit: int, value: int, least: int = 1) -> int:
     if value > limit:
-        raise ValueError(f"must be a whole number from 1 to {limit}")
+        raise ValueError(f"must be a whole number from {least} to {limit}")
     return value
 
 
@@ -67,6 +104,8 @@ _EditType = Annotated[EditType, Field(strict=False)]
 _CachePolicy = Annotated[CachePolicy, Field(strict=False)]
 _OutputFormat = Annotated[OutputFormat, Field(strict=False)]
 _Size = Annotated[OutputSize, PlainValidator(_size), WithJsonSchema({"type": "string"})]
+_Lora = Annotated[LoraUse | None, PlainValidator(_lora), WithJsonSchema(LORA_SCHEMA)]
+_MaskBox = Annotated[Box | None, PlainValidator(_mask_box), WithJsonSchema(MASK_BOX_SCHEMA)]
 
 
 class EditFields(BaseModel):
@@ -99,6 +138,26 @@ class EditFields(BaseModel):
         None, description="a whole number from 1 to {max_steps}"
     )
     max_attempts: int | None = Field(None, ge=1, le=4, description="a whole number from 1 to 4")
+    mask_box: _MaskBox = Field(
+        None,
+        description="four whole numbers: left, top, right, bottom of what may change, in pixels "
+        "of the first image, right and bottom not included",
+    )
+    lora: _Lora = Field(
+        None,
+        description="an object with the `name` of an adapter from /v1/models and, if you like, "
+        "a `scale` from -4 to 4 (1 by default)",
+    )
+    priority: Annotated[int, Field(ge=0), AfterValidator(_priority)] = Field(
+        DEFAULT_PRIORITY,
+        description="a whole number from 0 (after everybody) to {max_priority} (before everybody)",
+    )
+    deadline_s: Annotated[float, Field(gt=0), AfterValidator(_deadline)] | None = Field(
+        None, description="a number of seconds above 0, at most {request_s:g}"
+    )
+    user: Annotated[str, AfterValidator(_user)] | None = Field(
+        None, description="1 to 64 characters of text that name who shares the device"
+    )
     cache: _CachePolicy = Field(CachePolicy.USE, description="one of use, refresh, off")
     response_format: Literal["b64_json", "url"] = Field(
         "b64_json", description="one of b64_json, url"

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from serve_app.api.body import Pairs, read_form_or_json, read_multipart, unique
 from serve_app.api.context import Context
 from serve_app.api.fields import EditFields, parse_fields, refuse_unknown
+from serve_app.api.masks import MASK, MaskSource, parse_mask
 from serve_app.api.sources import IMAGE_FIELDS, ImageSources, parse_images
 from serve_app.edits.request import EditRequest
 from serve_app.errors import InvalidRequest, ModelNotFound
@@ -31,13 +32,19 @@ class ParsedEdit:
 
     fields: EditFields
     images: ImageSources
+    mask: MaskSource | None = None
 
     async def requests(self, context: Context) -> list[EditRequest]:
-        """Decode the images, if the model takes so many, and spell out the ``n`` edits."""
+        """Decode the images, if the model can do the edit, and spell out the ``n`` edits."""
+        fields = self.fields
         model = await context.service.model()
         self.images.check_count(min(context.max_images, model.max_images))
+        if fields.lora is not None:
+            model.adapter(fields.lora.name)
         images = await self.images.load(context.files, context.decoder)
-        fields = self.fields
+        mask = None
+        if self.mask is not None:
+            mask = await self.mask.load(images[0], fields.size, context.files, context.decoder)
         return [
             EditRequest(
                 images=images,
@@ -51,6 +58,11 @@ class ParsedEdit:
                 max_attempts=fields.max_attempts,
                 cache=fields.cache,
                 variation=i if fields.seed is None else 0,
+                mask=mask,
+                lora=fields.lora,
+                priority=fields.priority,
+                deadline_s=fields.deadline_s,
+                user=fields.user,
             )
             for i in range(fields.n)
         ]
@@ -60,10 +72,15 @@ async def parse_edit(request: Request, context: Context) -> ParsedEdit:
     """Read the body of ``POST /v1/images/edits``."""
     pairs, typed = await read_form_or_json(request)
     values, images, param = _split(pairs)
+    mask = values.pop(MASK, None)
     fields = parse_fields(values, context.limits, typed=typed)
     if fields.model not in (None, context.model_name):
         raise ModelNotFound("There is no such model; see /v1/models.", "model")
-    return ParsedEdit(fields, parse_images(images, context.max_images, param))
+    return ParsedEdit(
+        fields,
+        parse_images(images, context.max_images, param),
+        parse_mask(mask, fields.mask_box),
+    )
 
 
 async def parse_simple_form(request: Request, context: Context) -> ParsedEdit:

@@ -12,7 +12,14 @@ from typing import Any
 
 from serve_app.api.event_stream import comment, event
 from serve_app.api.fields import EditFields
-from serve_app.edits.result import Completed, EditEvent, EditOutcome, PartialImage, Progress
+from serve_app.edits.result import (
+    Completed,
+    EditEvent,
+    EditOutcome,
+    PartialImage,
+    Progress,
+    Waiting,
+)
 from serve_app.images.encoding import transcode
 
 # Required by OpenAI's types. Tokens are not what this service counts.
@@ -52,12 +59,23 @@ async def edit_events(
     async with aclosing(events):
         async for one in events:
             match one:
+                case Waiting():
+                    ahead = f"attempt {one.attempt} queued, {one.position} ahead"
+                    yield comment(ahead + _estimate(one.eta_s))
                 case Progress():
-                    yield comment(f"attempt {one.attempt} step {one.step}/{one.total}")
+                    step = f"attempt {one.attempt} step {one.step}/{one.total}"
+                    yield comment(step + _estimate(one.eta_s))
                 case PartialImage():
                     yield await _partial_image(one, fields)
                 case Completed():
                     yield await _completed(one.outcome, fields)
+
+
+def _estimate(eta_s: float | None) -> str:
+    """The end of a comment; tenths of a second only where they matter."""
+    if eta_s is None:
+        return ""
+    return f", done in about {round(eta_s, 1 if eta_s < 9.95 else None):g} s"
 
 
 async def _item(outcome: EditOutcome, fields: EditFields, base_url: str) -> dict[str, Any]:

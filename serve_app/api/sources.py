@@ -68,7 +68,7 @@ class ImageSources:
 
     async def load(self, files: FileStore, decoder: DecodePool) -> tuple[DecodedImage, ...]:
         """Decode all images, in order, once the bytes of every one are there."""
-        encoded = await all_or_none(self._bytes(one, files) for one in self.sources)
+        encoded = await all_or_none(encoded_bytes(one, files, self.param) for one in self.sources)
         return tuple(
             await all_or_none(
                 decoder.decode(data, self.param, stored=isinstance(source, StoredImage))
@@ -81,17 +81,23 @@ class ImageSources:
         if len(self.sources) > max_images:
             raise _too_many(max_images, self.param)
 
-    async def _bytes(self, source: ImageSource, files: FileStore) -> bytes:
-        match source:
-            case InlineImage(data):
-                return data
-            case DataUrlImage(text):
-                return await asyncio.to_thread(_from_base64, text, self.param)
-            case StoredImage(file_id):
-                png = await files.png(file_id)
-                if png is None:
-                    raise NotFound("There is no file with this id.", self.param)
-                return png
+
+async def encoded_bytes(source: ImageSource, files: FileStore, param: str) -> bytes:
+    """The encoded file that ``source`` names.
+
+    Raises:
+        EditServiceError: If the base64 is malformed, or no such file is stored.
+    """
+    match source:
+        case InlineImage(data):
+            return data
+        case DataUrlImage(text):
+            return await asyncio.to_thread(_from_base64, text, param)
+        case StoredImage(file_id):
+            png = await files.png(file_id)
+            if png is None:
+                raise NotFound("There is no file with this id.", param)
+            return png
 
 
 def parse_images(values: Sequence[Any], max_images: int, param: str) -> ImageSources:
@@ -104,7 +110,7 @@ def parse_images(values: Sequence[Any], max_images: int, param: str) -> ImageSou
         raise MissingField("An image is required.", param)
     if len(values) > max_images:
         raise _too_many(max_images, param)
-    return ImageSources(tuple(_parse(value, param) for value in values), param)
+    return ImageSources(tuple(parse_source(value, param) for value in values), param)
 
 
 def _too_many(max_images: int, param: str) -> TooManyImages:
@@ -112,7 +118,12 @@ def _too_many(max_images: int, param: str) -> TooManyImages:
     return TooManyImages(f"An edit takes at most {images}.", param)
 
 
-def _parse(value: Any, param: str) -> ImageSource:
+def parse_source(value: Any, param: str) -> ImageSource:
+    """Read one value of an image field: a file part, an id, a data URL, or OpenAI's objects.
+
+    Raises:
+        EditServiceError: If it names no image, or one that would have to be fetched.
+    """
     if isinstance(value, bytes):
         return InlineImage(value)
     if isinstance(value, dict) and len(value) == 1:

@@ -9,10 +9,11 @@ from typing import Any
 from ray import serve
 
 from serve_app.config import ServiceConfig
-from serve_app.deployments.calls import call, call_again, iterate
-from serve_app.edits.job import EditedImage, EditJob, EditorEvent
+from serve_app.deployments.affinity import ELSEWHERE
+from serve_app.deployments.calls import call, iterate
+from serve_app.edits.job import EditedImage, EditJob, EditorEvent, Queued
 from serve_app.edits.model import ModelDescription
-from serve_app.errors import ReplicaLost
+from serve_app.errors import Overloaded, ReplicaLost
 
 
 @serve.deployment(name="Editor")
@@ -52,11 +53,16 @@ class Editor:
 
 
 class EditorClient:
-    """The editors behind a Serve handle, as the workflow's ``Editor``."""
+    """The editors behind a Serve handle, as the workflow's ``Editor``.
 
-    def __init__(self, handle: Any) -> None:
+    An attempt goes to the replica that its image belongs to, and once more to the next one
+    if that replica dies over it or, where there are ``several``, has no place left. The job
+    carries its seed, so that the second run gives the same pixels.
+    """
+
+    def __init__(self, handle: Any, several: bool) -> None:
         self._handle = handle
-        self._streaming = handle.options(stream=True)
+        self._elsewhere = (ReplicaLost, Overloaded) if several else (ReplicaLost,)
         self._description: ModelDescription | None = None
 
     async def describe(self) -> ModelDescription:
@@ -65,29 +71,34 @@ class EditorClient:
         return self._description
 
     async def edit(self, job: EditJob) -> EditedImage:
-        """Run an attempt; once more on another replica if the first one dies.
-
-        The job carries its seed, so that the second run gives the same pixels.
-        """
-        return await call_again("editor", lambda: self._handle.edit.remote(job))
+        """Run an attempt."""
+        try:
+            return await self._edit(job, job.subject_id)
+        except self._elsewhere:
+            return await self._edit(job, job.subject_id + ELSEWHERE)
 
     async def stream(self, job: EditJob) -> AsyncGenerator[EditorEvent, None]:
-        """Stream an attempt; on another replica if the first one dies before any event."""
+        """Stream an attempt; a second replica gets it only before the first step is shown."""
         started = False
         try:
-            async with aclosing(self._events(job)) as events:
+            async with aclosing(self._events(job, job.subject_id)) as events:
                 async for event in events:
-                    started = True
+                    started = started or not isinstance(event, Queued)
                     yield event
-        except ReplicaLost:
+        except self._elsewhere:
             if started:
                 raise
-            async with aclosing(self._events(job)) as events:
+            async with aclosing(self._events(job, job.subject_id + ELSEWHERE)) as events:
                 async for event in events:
                     yield event
 
-    def _events(self, job: EditJob) -> AsyncGenerator[EditorEvent, None]:
-        return iterate("editor", self._streaming.stream.remote(job))
+    async def _edit(self, job: EditJob, session: str) -> EditedImage:
+        method = self._handle.options(method_name="edit", session_id=session)
+        return await call("editor", method.remote(job))
+
+    def _events(self, job: EditJob, session: str) -> AsyncGenerator[EditorEvent, None]:
+        method = self._handle.options(method_name="stream", session_id=session, stream=True)
+        return iterate("editor", method.remote(job))
 
     async def check(self) -> None:
         await call("editor", self._handle.check.remote())

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ray.serve.config import RequestRouterConfig
+
 from serve_app.config import Replicas
+from serve_app.deployments.affinity import AffinityRouter
 
 
 def deployment_options(replicas: Replicas, graceful_shutdown_s: float) -> dict[str, Any]:
@@ -25,3 +28,11 @@ def deployment_options(replicas: Replicas, graceful_shutdown_s: float) -> dict[s
     else:
         options["num_replicas"] = replicas.min
     return options
+
+
+def editor_options(replicas: Replicas, graceful_shutdown_s: float) -> dict[str, Any]:
+    """``deployment_options``, and edits of one image at one replica."""
+    return {
+        **deployment_options(replicas, graceful_shutdown_s),
+        "request_router_config": RequestRouterConfig(request_router_class=AffinityRouter),
+    }

@@ -28,7 +28,7 @@ class Router:
         from serve_app.workflows.edit import EditWorkflow
 
         self._workflow = EditWorkflow(
-            EditorClient(editor),
+            EditorClient(editor, several=config.deployments.editor.max > 1),
             ValidatorClient(validator),
             CacheClient(cache),
             ResultStore(BlobStore(config.storage.root)),

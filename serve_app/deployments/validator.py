@@ -9,6 +9,7 @@ from ray import serve
 from serve_app.config import ServiceConfig
 from serve_app.deployments.calls import call_again
 from serve_app.edits.request import EditType
+from serve_app.images.masks import Editable
 from serve_app.images.pixels import RGB
 from serve_app.quality.report import Report
 
@@ -23,8 +24,15 @@ class Validator:
 
         self._judge = ThreadedJudge(Checks(config.quality))
 
-    async def judge(self, original: RGB, edited: RGB, edit_type: EditType, finite: bool) -> Report:
-        return await self._judge.judge(original, edited, edit_type, finite)
+    async def judge(
+        self,
+        original: RGB,
+        edited: RGB,
+        edit_type: EditType,
+        finite: bool,
+        mask: Editable | None,
+    ) -> Report:
+        return await self._judge.judge(original, edited, edit_type, finite, mask)
 
 
 class ValidatorClient:
@@ -33,7 +41,15 @@ class ValidatorClient:
     def __init__(self, handle: Any) -> None:
         self._handle = handle
 
-    async def judge(self, original: RGB, edited: RGB, edit_type: EditType, finite: bool) -> Report:
+    async def judge(
+        self,
+        original: RGB,
+        edited: RGB,
+        edit_type: EditType,
+        finite: bool,
+        mask: Editable | None,
+    ) -> Report:
         return await call_again(
-            "validator", lambda: self._handle.judge.remote(original, edited, edit_type, finite)
+            "validator",
+            lambda: self._handle.judge.remote(original, edited, edit_type, finite, mask),
         )

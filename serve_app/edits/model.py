@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from serve_app.errors import UnusableAdapter
+
 
 @dataclass(frozen=True, slots=True)
 class AdapterDescription:
@@ -31,3 +33,10 @@ class ModelDescription:
     dtype: str
     device: str
     adapters: tuple[AdapterDescription, ...] = ()
+
+    def adapter(self, name: str) -> AdapterDescription:
+        """The adapter called ``name``; raises ``UnusableAdapter`` if there is none."""
+        for adapter in self.adapters:
+            if adapter.name == name:
+                return adapter
+        raise UnusableAdapter("There is no adapter with this name; see /v1/models.", "lora")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from serve_app.config import ServiceConfig, TypeParameters
@@ -15,8 +15,8 @@ from serve_app.edits.content_key import (
     normalise_prompt,
 )
 from serve_app.edits.job import EditJob
-from serve_app.edits.model import ModelDescription
-from serve_app.edits.request import EditRequest, EditType
+from serve_app.edits.model import AdapterDescription, ModelDescription
+from serve_app.edits.request import EditRequest, EditType, LoraUse
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ class EditPlan:
     """A request with everything decided; ``key`` names its result in the cache.
 
     ``reason`` says in plain words why ``edit_type`` was chosen. ``seed`` is that of the
-    first attempt.
+    first attempt. ``adapter`` is the one that ``request.lora`` names.
     """
 
     key: str
@@ -39,27 +39,45 @@ class EditPlan:
     num_inference_steps: int
     seed: int
     max_attempts: int
+    adapter: AdapterDescription | None = None
 
     def seed_of(self, attempt: int) -> int:
         """The seed of an attempt, counted from 1."""
         return attempt_seed(self.seed, attempt)
 
-    def job(self, attempt: int, partial_images: int = 0) -> EditJob:
-        """What the editor is given for one attempt."""
+    def job(
+        self, attempt: int, partial_images: int = 0, deadline_s: float | None = None
+    ) -> EditJob:
+        """What the editor is given for one attempt.
+
+        ``deadline_s`` is what is left of the request's own, which by default is all of it.
+        """
+        request = self.request
         return EditJob(
-            images=tuple(image.pixels for image in self.request.images),
+            images=tuple(image.pixels for image in request.images),
             prompt=self.prompt,
             negative_prompt=self.negative_prompt,
             true_cfg_scale=self.true_cfg_scale,
             num_inference_steps=self.num_inference_steps,
             seed=self.seed_of(attempt),
-            size=self.request.size,
+            size=request.size,
             partial_images=partial_images,
+            mask=None if request.mask is None else request.mask.editable,
+            lora=self._lora(),
+            priority=request.priority,
+            deadline_s=request.deadline_s if deadline_s is None else deadline_s,
+            tenant=request.user or "",
+            subject_id=request.images[0].id,
         )
+
+    def _lora(self) -> LoraUse | None:
+        if self.request.lora is None or self.adapter is None:
+            return None
+        return replace(self.request.lora, revision=self.adapter.revision)
 
     def to_json(self) -> dict[str, Any]:
         """What was decided, for the result's record."""
-        return {
+        decided: dict[str, Any] = {
             "prompt": self.prompt,
             "negative_prompt": self.negative_prompt,
             "edit_type": str(self.edit_type),
@@ -69,6 +87,9 @@ class EditPlan:
             "seed": self.seed,
             "max_attempts": self.max_attempts,
         }
+        if self.adapter is not None:
+            decided["adapter"] = {"name": self.adapter.name, "revision": self.adapter.revision}
+        return decided
 
 
 class Planner:
@@ -76,6 +97,7 @@ class Planner:
 
     def __init__(self, config: ServiceConfig, model: ModelDescription) -> None:
         self._planning = config.planning
+        self._model = model
         # Whatever else changes a result: weights, canvases, and the judgement that decides
         # which attempt is kept.
         self._surroundings = {
@@ -85,7 +107,10 @@ class Planner:
         }
 
     def plan(self, request: EditRequest) -> EditPlan:
-        """Decide everything that ``request`` leaves open."""
+        """Decide everything that ``request`` leaves open.
+
+        Raises ``UnusableAdapter`` if it names an adapter that the model doesn't have.
+        """
         prompt = normalise_prompt(request.prompt)
         kind = self._classify(request, prompt)
         defaults: TypeParameters = getattr(self._planning.edit_types, kind.edit_type.value)
@@ -99,8 +124,11 @@ class Planner:
             defaults.num_inference_steps,
         )
         max_attempts = _first(request.max_attempts, self._planning.max_attempts)
+        lora = request.lora
+        adapter = None if lora is None else self._model.adapter(lora.name)
         facts = {
             **self._surroundings,
+            **_mask_and_adapter(request, adapter),
             "images": [image.id for image in request.images],
             "prompt": prompt,
             "negative_prompt": negative_prompt,
@@ -122,6 +150,7 @@ class Planner:
             num_inference_steps=steps,
             seed=seed,
             max_attempts=max_attempts,
+            adapter=adapter,
         )
 
     @staticmethod
@@ -129,6 +158,16 @@ class Planner:
         if request.edit_type == "auto":
             return classify(prompt)
         return Classification(request.edit_type, "The request names the edit type.")
+
+
+def _mask_and_adapter(request: EditRequest, adapter: AdapterDescription | None) -> dict[str, Any]:
+    """Facts that only some requests have; the others' keys are the same as without them."""
+    facts: dict[str, Any] = {}
+    if request.mask is not None:
+        facts["mask"] = request.mask.id
+    if request.lora is not None and adapter is not None:
+        facts["lora"] = [adapter.name, adapter.revision, float(request.lora.scale)]
+    return facts
 
 
 def _seed(request: EditRequest, facts: dict[str, Any]) -> int:

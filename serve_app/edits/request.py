@@ -47,10 +47,14 @@ OutputSize = Literal["auto", "native"] | ExactSize
 
 @dataclass(frozen=True, slots=True)
 class LoraUse:
-    """An adapter of the configured folder by its name, at a strength of -4 to 4."""
+    """An adapter of the configured folder by its name, at a strength of -4 to 4.
+
+    ``revision`` is the one that the edit was planned with; any will do without it.
+    """
 
     name: str
     scale: float = 1.0
+    revision: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,11 @@ class EditRequest:
     user: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """What was asked, images by id; what was left open is left out."""
+        """What was asked, images by id; what was left open is left out.
+
+        So are user, priority and deadline: identical edits share a record, and these are not
+        another's to read.
+        """
         asked = {
             "images": [image.id for image in self.images],
             "prompt": self.prompt,
@@ -100,5 +108,7 @@ class EditRequest:
             "max_attempts": self.max_attempts,
             "cache": str(self.cache),
             "variation": self.variation or None,
+            "mask": self.mask and self.mask.id,
+            "lora": self.lora and {"name": self.lora.name, "scale": self.lora.scale},
         }
         return {name: value for name, value in asked.items() if value is not None}

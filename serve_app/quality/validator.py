@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from serve_app.config import QualityConfig
 from serve_app.edits.request import EditType
+from serve_app.images.masks import Editable
 from serve_app.images.pixels import RGB
 from serve_app.quality.report import OPEN, Check, CheckStatus, Report, Verdict, coverage
 from serve_app.quality.subject import Measurement, Subject
@@ -21,14 +22,22 @@ class Validator:
         self._config = config
         self._table = tuple(table)
 
-    def judge(self, original: RGB, edited: RGB, edit_type: EditType, finite: bool = True) -> Report:
+    def judge(
+        self,
+        original: RGB,
+        edited: RGB,
+        edit_type: EditType,
+        finite: bool = True,
+        mask: Editable | None = None,
+    ) -> Report:
         """Judge ``edited`` as an edit of ``original``, both (height, width, 3) uint8 sRGB.
 
         They may differ in size: the checks compare at the original's, at most
         ``config.side`` pixels a side. ``finite`` is what the engine says of its numbers.
-        Raises ``ValueError`` for arrays of another shape or type.
+        ``mask`` (height, width), at the original's size, is where the edit could change it.
+        Raises ``ValueError`` for arrays of another shape or type, or an empty mask.
         """
-        subject = Subject.of(original, edited, finite, self._config)
+        subject = Subject.of(original, edited, finite, self._config, mask)
         rules = [rule for rule in self._table if edit_type in rule.severity]
         checks = [_check(rule, rule.severity[edit_type], rule.measure(subject)) for rule in rules]
         return Report(_verdict(checks), coverage(checks), _reasons(rules, checks), tuple(checks))

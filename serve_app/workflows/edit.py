@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from serve_app import __version__
-from serve_app.edits.job import EditedImage, EditJob, Preview, StepDone
+from serve_app.edits.job import EditedImage, EditJob, Preview, Queued, StepDone
 from serve_app.edits.model import ModelDescription
 from serve_app.edits.planning import EditPlan
 from serve_app.edits.request import CachePolicy
@@ -24,6 +24,7 @@ from serve_app.edits.result import (
     EditResult,
     PartialImage,
     Progress,
+    Waiting,
 )
 from serve_app.errors import (
     EditFailed,
@@ -37,6 +38,7 @@ from serve_app.images.encoding import OutputFormat, encode
 from serve_app.quality.report import Report, Verdict
 from serve_app.storage.results import ResultStore, new_result_id
 from serve_app.storage.single_flight import Lease
+from serve_app.workflows.deadline import Deadline, cut_short
 from serve_app.workflows.ports import Cache, Editor, EventSink, Judge
 
 logger = logging.getLogger(__name__)
@@ -44,13 +46,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Attempt:
-    """One try: its pixels, the judgement, and the seconds each stage took."""
+    """One try: its pixels, the judgement, and the seconds each stage and all of it took."""
 
     number: int
     seed: int
     edited: EditedImage
     report: Report
     seconds: dict[str, float]
+    took_s: float
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -59,6 +62,16 @@ class Attempt:
             "report": self.report.to_json(),
             "seconds": {stage: round(taken, 4) for stage, taken in self.seconds.items()},
         }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Order:
+    """A plan, and what only this caller wants: its events, its previews, its deadline."""
+
+    plan: EditPlan
+    sink: EventSink | None
+    partial_images: int
+    deadline: Deadline
 
 
 class EditWorkflow:
@@ -88,12 +101,14 @@ class EditWorkflow:
 
         ``sink`` gets progress and previews, if this call is the one that edits.
         """
+        order = Order(plan, sink, partial_images, Deadline(plan.request.deadline_s))
         if plan.request.cache is CachePolicy.USE:
-            return await self._run_once(plan, sink, partial_images)
-        result = await self._edit(plan, sink, partial_images)
+            return await self._run_once(order)
+        result = await self._edit(order)
         if plan.request.cache is CachePolicy.OFF:
             return EditOutcome(result, CacheStatus.OFF)
-        await self._without_fail(self._cache.replace(plan.key, result))
+        if not cut_short(plan, result):
+            await self._without_fail(self._cache.replace(plan.key, result))
         return EditOutcome(result, CacheStatus.MISS)
 
     async def stream(self, plan: EditPlan, partial_images: int) -> AsyncGenerator[EditEvent, None]:
@@ -108,22 +123,23 @@ class EditWorkflow:
         finally:
             running.cancel()
 
-    async def _run_once(
-        self, plan: EditPlan, sink: EventSink | None, partial_images: int
-    ) -> EditOutcome:
+    async def _run_once(self, order: Order) -> EditOutcome:
         try:
-            claim = await self._cache.claim(plan.key)
+            claim = await self._cache.claim(order.plan.key)
         except (NotReady, PartFailed):
             # Without its cache the service still edits, only more often.
-            result = await self._edit(plan, sink, partial_images)
+            result = await self._edit(order)
             return EditOutcome(result, CacheStatus.MISS)
         if isinstance(claim, EditOutcome):
             return claim
         if isinstance(claim, EditServiceError):
             raise claim
         async with self._leading(claim):
-            result = await self._edit(plan, sink, partial_images)
-            await self._without_fail(self._cache.fulfil(claim, result))
+            result = await self._edit(order)
+            if cut_short(order.plan, result):
+                await self._without_fail(self._cache.abandon(claim))
+            else:
+                await self._without_fail(self._cache.fulfil(claim, result))
         return EditOutcome(result, CacheStatus.MISS)
 
     @asynccontextmanager
@@ -162,16 +178,22 @@ class EditWorkflow:
         except EditServiceError as error:
             logger.warning("the cache did not answer: %s", error.code)
 
-    async def _edit(
-        self, plan: EditPlan, sink: EventSink | None, partial_images: int
-    ) -> EditResult:
-        """Try until an attempt passes or the budget is spent; keep and store the best."""
+    async def _edit(self, order: Order) -> EditResult:
+        """Try until an attempt passes or the budget is spent; keep and store the best.
+
+        The caller's time is a budget, too: it must leave room for another attempt like the
+        last, or the caller would be gone in the middle of it, without the one that is done.
+        """
+        plan, deadline = order.plan, order.deadline
         started = time.monotonic()
         model = await self._editor.describe()
         attempts: list[Attempt] = []
         for number in range(1, plan.max_attempts + 1):
+            if attempts and not deadline.leaves(attempts[-1].took_s):
+                logger.info("no time for attempt %d, an earlier one is kept", number)
+                break
             try:
-                attempts.append(await self._attempt(plan, number, sink, partial_images))
+                attempts.append(await self._attempt(order, number))
             except EditServiceError as error:
                 if not attempts:
                     raise
@@ -185,24 +207,27 @@ class EditWorkflow:
         await self._results.put(result)
         return result
 
-    async def _attempt(
-        self, plan: EditPlan, number: int, sink: EventSink | None, partial_images: int
-    ) -> Attempt:
-        job = plan.job(number, partial_images)
-        edited = await (self._editor.edit(job) if sink is None else self._watch(job, number, sink))
+    async def _attempt(self, order: Order, number: int) -> Attempt:
+        plan, sink = order.plan, order.sink
         started = time.monotonic()
+        job = plan.job(number, order.partial_images, order.deadline.left_s())
+        edited = await (self._editor.edit(job) if sink is None else self._watch(job, number, sink))
+        judged = time.monotonic()
         report = await self._judge.judge(
-            plan.request.images[0].pixels, edited.pixels, plan.edit_type, edited.finite
+            job.images[0], edited.pixels, plan.edit_type, edited.finite, job.mask
         )
-        seconds = {**edited.seconds, "validate": time.monotonic() - started}
-        return Attempt(number, job.seed, edited, report, seconds)
+        ended = time.monotonic()
+        seconds = {**edited.seconds, "validate": ended - judged}
+        return Attempt(number, job.seed, edited, report, seconds, ended - started)
 
     async def _watch(self, job: EditJob, number: int, sink: EventSink) -> EditedImage:
         async with aclosing(self._editor.stream(job)) as events:
             async for event in events:
                 match event:
+                    case Queued():
+                        sink(Waiting(number, event.position, event.eta_s))
                     case StepDone():
-                        sink(Progress(number, event.step, event.total))
+                        sink(Progress(number, event.step, event.total, event.eta_s))
                     case Preview():
                         png = await asyncio.to_thread(encode, event.pixels, OutputFormat.PNG, None)
                         sink(PartialImage(number, event.index, png))

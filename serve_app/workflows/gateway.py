@@ -14,6 +14,7 @@ from serve_app.edits.request import CachePolicy, EditRequest
 from serve_app.edits.result import CacheStatus, Completed, EditEvent, EditOutcome
 from serve_app.errors import DeadlineExceeded, EditServiceError, NotReady
 from serve_app.storage.cache import MemoryTier
+from serve_app.workflows.deadline import cut_short
 from serve_app.workflows.ports import Router
 
 T = TypeVar("T")
@@ -39,7 +40,7 @@ class EditGateway:
 
     async def edit(self, request: EditRequest) -> EditOutcome:
         """Run one edit, or answer it from a cache."""
-        async with self._deadline():
+        async with self._deadline(request):
             plan = await self._plan(request)
             return self._look(plan) or self._keep(plan, await self._router.run(plan))
 
@@ -47,7 +48,7 @@ class EditGateway:
         self, request: EditRequest, partial_images: int
     ) -> AsyncGenerator[EditEvent, None]:
         """Run one edit, yielding its events; a cached one completes at once."""
-        async with self._deadline():
+        async with self._deadline(request):
             plan = await self._plan(request)
             if outcome := self._look(plan):
                 yield Completed(outcome)
@@ -73,12 +74,18 @@ class EditGateway:
         return True
 
     @asynccontextmanager
-    async def _deadline(self) -> AsyncGenerator[None, None]:
-        limit_s = self._config.limits.request_s
+    async def _deadline(self, request: EditRequest) -> AsyncGenerator[None, None]:
+        limit_s, own_s = self._config.limits.request_s, request.deadline_s
         try:
-            async with asyncio.timeout(limit_s):
+            async with asyncio.timeout(limit_s if own_s is None else min(limit_s, own_s)):
                 yield
         except TimeoutError as error:
+            if own_s is not None and own_s < limit_s:
+                raise DeadlineExceeded(
+                    f"The edit was not finished within the {own_s:g} s of `deadline_s` and was "
+                    "stopped. Allow more time, or ask for fewer steps or attempts.",
+                    "deadline_s",
+                ) from error
             raise DeadlineExceeded(
                 f"The edit was not finished within {limit_s:g} s and was stopped. Ask for fewer "
                 "steps or attempts, or come back when there is less load."
@@ -96,7 +103,7 @@ class EditGateway:
         return None if result is None else EditOutcome(result, CacheStatus.HIT)
 
     def _keep(self, plan: EditPlan, outcome: EditOutcome) -> EditOutcome:
-        if plan.request.cache is not CachePolicy.OFF:
+        if plan.request.cache is not CachePolicy.OFF and not cut_short(plan, outcome.result):
             self._near.put(plan.key, outcome.result)
         return outcome
 

@@ -6,6 +6,7 @@ import asyncio
 
 from serve_app.config import ServiceConfig
 from serve_app.edits.request import EditType
+from serve_app.images.masks import Editable
 from serve_app.images.pixels import RGB
 from serve_app.quality.report import Report
 from serve_app.quality.validator import Validator
@@ -23,8 +24,16 @@ class ThreadedJudge:
     def __init__(self, validator: Validator) -> None:
         self._validator = validator
 
-    async def judge(self, original: RGB, edited: RGB, edit_type: EditType, finite: bool) -> Report:
-        return await asyncio.to_thread(self._validator.judge, original, edited, edit_type, finite)
+    async def judge(
+        self,
+        original: RGB,
+        edited: RGB,
+        edit_type: EditType,
+        finite: bool,
+        mask: Editable | None,
+    ) -> Report:
+        judge = self._validator.judge
+        return await asyncio.to_thread(judge, original, edited, edit_type, finite, mask)
 
 
 def assemble(

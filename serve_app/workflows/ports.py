@@ -11,6 +11,7 @@ from serve_app.edits.planning import EditPlan
 from serve_app.edits.request import EditType
 from serve_app.edits.result import EditEvent, EditOutcome, EditResult
 from serve_app.errors import EditServiceError
+from serve_app.images.masks import Editable
 from serve_app.images.pixels import RGB
 from serve_app.quality.report import Report
 from serve_app.storage.shared_cache import Claim
@@ -37,7 +38,12 @@ class Judge(Protocol):
     """Judges one attempt."""
 
     async def judge(
-        self, original: RGB, edited: RGB, edit_type: EditType, finite: bool
+        self,
+        original: RGB,
+        edited: RGB,
+        edit_type: EditType,
+        finite: bool,
+        mask: Editable | None,
     ) -> Report: ...
 
 

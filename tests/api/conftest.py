@@ -15,7 +15,7 @@ from fastapi import FastAPI
 
 from serve_app.api.app import create_app
 from serve_app.config import LimitsConfig
-from serve_app.edits.model import ModelDescription
+from serve_app.edits.model import AdapterDescription, ModelDescription
 from serve_app.edits.request import EditRequest
 from serve_app.edits.result import (
     CacheStatus,
@@ -25,6 +25,7 @@ from serve_app.edits.result import (
     EditResult,
     PartialImage,
     Progress,
+    Waiting,
 )
 from serve_app.errors import NotReady
 from serve_app.images.decode_pool import DecodePool
@@ -37,14 +38,16 @@ from tests.images.containers import photo, saved
 LIMITS = LimitsConfig()
 MODEL = "qwen-image-edit"
 STEPS = 3
+ADAPTER = AdapterDescription("watercolor.v2", "a" * 64, 1234)
 
 
 class FakeGpuService:
     """Stands for the GPU side behind the HTTP surface: edits invert the first image.
 
     ``block`` holds edits until it is set; ``failure`` is raised instead of an outcome,
-    by streams after ``fail_after`` events. ``requests``, ``finished`` and ``cancelled``
-    tell what was run.
+    by streams after ``fail_after`` events. ``waits`` are a stream's first events, and
+    ``eta_s`` the estimate of each step. ``requests``, ``finished`` and ``cancelled`` tell
+    what was run.
     """
 
     def __init__(self, results: ResultStore) -> None:
@@ -59,6 +62,8 @@ class FakeGpuService:
         self.fail_seed: int | None = None
         self.warm = True
         self.max_images = 4
+        self.waits: list[Waiting] = []
+        self.eta_s: float | None = None
 
     async def edit(self, request: EditRequest) -> EditOutcome:
         self.requests.append(request)
@@ -95,14 +100,17 @@ class FakeGpuService:
     async def model(self) -> ModelDescription:
         if not self.warm:
             raise NotReady("No editor is warm yet.", None, 2.5)
-        return ModelDescription(MODEL, "plus", "r" * 40, True, self.max_images, "float32", "cpu")
+        return ModelDescription(
+            MODEL, "plus", "r" * 40, True, self.max_images, "float32", "cpu", (ADAPTER,)
+        )
 
     async def ready(self) -> bool:
         return self.warm
 
     def _events(self, request: EditRequest, partial_images: int) -> Iterator[EditEvent]:
+        yield from self.waits
         for step in range(1, STEPS + 1):
-            yield Progress(attempt=1, step=step, total=STEPS)
+            yield Progress(attempt=1, step=step, total=STEPS, eta_s=self.eta_s)
         for index in range(partial_images):
             yield PartialImage(attempt=1, index=index, png=encode(request.images[0].pixels))
 

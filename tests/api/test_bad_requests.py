@@ -37,6 +37,27 @@ BAD_TEXT: list[tuple[str, str]] = [
     ),
     ("negative_prompt", "x" * 4001),
     ("negative_prompt", "a\0b"),
+    *(("priority", text) for text in ("-1", "10", "5.5", "NaN", "true", "", "high")),
+    *(("deadline_s", t) for t in ("0", "-1", "540.1", "NaN", "inf", "-inf", "1e999", "", "soon")),
+    *(("user", text) for text in ("", "  ", "x" * 65, "a\nb", "a\tb", "a\0b", "a\u202eb", "\x1b")),
+    *(("mask_box", text) for text in ("", "1,2,3", "1,2,3,4,5", "1,2,3,x", "1,2,3,4.5", "[1,2,3")),
+    *(("mask_box", text) for text in ("1 2 3 4", "1,2,3,NaN", "٠,0,9,9", "0,0,9," + "9" * 5000)),
+    *(("lora", text) for text in ("", "watercolor.v2", "[]", "{}", "null", "5", "[" * 5000)),
+    *(
+        ("lora", text)
+        for text in (
+            '{"name": "a", "scale": NaN}',
+            '{"name": "a", "scale": 1e999}',
+            '{"name": "a", "scale": 4.01}',
+            '{"name": "a", "scale": ' + "9" * 900 + "}",
+            '{"name": "a", "scale": 1',
+            '{"name": "a", "weight": 1}',
+            '{"scale": 1}',
+            '{"name": ""}',
+            '{"name": "' + "a" * 65 + '"}',
+            '{"name": "' + " " * 1000 + 'a"}',
+        )
+    ),
 ]
 
 # Wrong by its type, which only JSON has.
@@ -51,6 +72,16 @@ WRONG_TYPES: dict[str, list[Any]] = {
     "cache": [1, [], {}],
     "prompt": [5, ["x"], {}, True, "\ud800", "a\udfffb"],
     "model": [5],
+    "priority": [True, "5", 5.0, 10, -1, [5]],
+    "deadline_s": [True, "5", [5], 0, 541, 10**400],
+    "user": [5, True, ["x"], {}, "\ud800"],
+    "mask_box": ["1,2,3,4", [1, 2, 3], [1, 2, 3, 4.0], [0, 0, 1, True], {}, 5, [0, 0, 9, 10**6]],
+    "lora": [
+        *("watercolor.v2", '{"name": "a"}', [], ["a"], 5, True, {}, {"name": 5}, {"name": None}),
+        *({"name": name} for name in ("a/b", "../a", "a\\b", "a\0", "a b", "ä", "", "a\n")),
+        *({"name": "a", "scale": scale} for scale in (4.5, -5, "1", True, None, [1], 10**400)),
+        {"name": "a", "scale": 1, "path": "/etc"},
+    ],
 }
 BAD_TYPES = [(field, value) for field, values in WRONG_TYPES.items() for value in values]
 
@@ -99,7 +130,7 @@ async def test_json_has_no_such_numbers(surface: Surface, number: str) -> None:
 @pytest.mark.parametrize(
     "field",
     [
-        *("mask", "lora", "priority", "deadline_s", "expected_text", "quality", "user"),
+        *("expected_text", "quality", "moderation", "adapter", "tenant", "eta_s"),
         *(
             "background",
             "input_fidelity",
@@ -224,6 +255,62 @@ async def test_base64_is_converted_in_pieces_beside_the_event_loop(
         await refused(surface, bad, 400, "invalid_value", "image")
 
 
+async def test_the_mask_is_one_file_and_no_box_beside_it(surface: Surface) -> None:
+    mask = ("mask", ("m.png", PHOTO))
+    both = await surface.edit(GOOD, mask, mask_box="0,0,9,9")
+    await refused(surface, both, 400, "invalid_value", "mask_box")
+    both = await surface.edit_json(mask=DATA_URL, mask_box=[0, 0, 9, 9])
+    await refused(surface, both, 400, "invalid_value", "mask_box")
+    await refused(surface, await surface.edit(GOOD, mask, mask), 400, "invalid_value", "mask")
+    several = await surface.edit_json(mask=[DATA_URL])
+    await refused(surface, several, 400, "invalid_value", "mask")
+    other = await surface.edit(GOOD, ("mask[]", ("m.png", PHOTO)))
+    await refused(surface, other, 400, "unknown_field", "mask[]")
+
+
+@pytest.mark.parametrize(
+    ("mask", "status", "code"),
+    [
+        ("http://10.0.0.1/x.png", 400, "image_url_refused"),
+        ("data:image/png;base64,@@@@", 400, "invalid_value"),
+        ("img-" + "0" * 64, 404, "not_found"),
+        ("img-../../etc/passwd", 404, "not_found"),
+        ("white", 400, "invalid_value"),
+        ({}, 400, "invalid_value"),
+        (True, 400, "invalid_value"),
+    ],
+    ids=name_of,
+)
+async def test_masks_that_json_can_not_name(
+    surface: Surface, mask: Any, status: int, code: str
+) -> None:
+    await refused(surface, await surface.edit_json(mask=mask), status, code, "mask")
+
+
+@pytest.mark.parametrize("case", HOSTILE, ids=lambda case: case.name)
+async def test_hostile_masks(surface: Surface, case: HostileCase) -> None:
+    response = await surface.edit(GOOD, ("mask", ("../../etc/passwd", case.make())))
+    await refused(surface, response, case.status, case.code, "mask")
+
+
+async def test_a_mask_with_too_many_bytes(surface: Surface) -> None:
+    big = ("mask", ("x", PHOTO + b"\0" * (25 * 2**20)))
+    await refused(surface, await surface.edit(GOOD, big), 413, "payload_too_large", "mask")
+
+
+@pytest.mark.parametrize("name", ["unknown", "x..", "watercolor.V2", "a" * 64])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_unknown_adapter_is_refused_before_any_image_is_decoded(
+    surface: Surface, name: str, stream: bool
+) -> None:
+    bad = data_url(b"not an image")
+    lora = {"name": name}
+    response = await surface.edit_json(image=bad, lora=lora, stream=stream)
+    await refused(surface, response, 422, "unusable_adapter", "lora")
+    form = await surface.edit(("image", ("x", b"not an image")), lora=json.dumps(lora))
+    await refused(surface, form, 422, "unusable_adapter", "lora")
+
+
 async def test_both_names_for_the_images(surface: Surface) -> None:
     both = await surface.edit(GOOD, ("image[]", ("y", PHOTO)))
     await refused(surface, both, 400, "invalid_value", "image[]")
@@ -310,6 +397,8 @@ async def test_an_image_with_too_many_bytes(surface: Surface) -> None:
         ("n", "1", 400, "unknown_field"),
         ("image", "x", 400, "unknown_field"),
         ("num_inference_steps", "4", 400, "unknown_field"),
+        ("priority", "9", 400, "unknown_field"),
+        ("mask_box", "0,0,9,9", 400, "unknown_field"),
     ],
 )
 async def test_the_simple_form_says_its_own_names(
@@ -331,6 +420,7 @@ json_values = st.recursive(
 field_names = (
     st.sampled_from(["image", "image[]", "images", "n", "size", "seed", "model", "edit_type"])
     | st.sampled_from(["true_cfg_scale", "stream", "partial_images", "cache", "output_format"])
+    | st.sampled_from(["mask", "mask_box", "lora", "priority", "deadline_s", "user"])
     | st.text(max_size=5)
 )
 fuzz = settings(

@@ -3,13 +3,14 @@
 import asyncio
 import base64
 import io
+import json
 from collections.abc import AsyncIterator
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from serve_app.edits.request import CachePolicy, EditType, ExactSize
+from serve_app.edits.request import CachePolicy, EditType, ExactSize, LoraUse
 from serve_app.errors import EditFailed
 from serve_app.images.decode_pool import DecodePool
 from serve_app.images.pixels import RGB
@@ -56,14 +57,17 @@ ALL_FIELDS = {
     "output_format": "webp",
     "output_compression": 80,
     "stream": False,
+    "priority": 0,
+    "deadline_s": 2.5,
+    "user": "studio-4",
 }
 
 
 async def test_form_and_json_mean_the_same(surface: Surface) -> None:
     as_text = {name: str(value).lower() for name, value in ALL_FIELDS.items()}
     form = await surface.edit(**as_text)
-    json = await surface.edit_json(**ALL_FIELDS)
-    assert form.status_code == json.status_code == 200, form.text + json.text
+    typed = await surface.edit_json(**ALL_FIELDS)
+    assert form.status_code == typed.status_code == 200, form.text + typed.text
     first, second = surface.service.requests
     for request in (first, second):
         assert request.images[0].id == first.images[0].id
@@ -74,12 +78,33 @@ async def test_form_and_json_mean_the_same(surface: Surface) -> None:
         assert request.negative_prompt == "blur"
         assert (request.true_cfg_scale, request.num_inference_steps) == (3.5, 8)
         assert request.max_attempts == 4
+        assert (request.priority, request.deadline_s, request.user) == (0, 2.5, "studio-4")
+
+
+@pytest.mark.parametrize(
+    ("given", "scale"), [({}, 1.0), ({"scale": -4}, -4.0), ({"scale": 0.5}, 0.5)]
+)
+async def test_an_adapter_and_its_strength(
+    surface: Surface, given: dict[str, float], scale: float
+) -> None:
+    lora = {"name": "watercolor.v2"} | given
+    form = await surface.edit(lora=json.dumps(lora), n="2")
+    typed = await surface.edit_json(lora=lora)
+    assert form.status_code == typed.status_code == 200, form.text + typed.text
+    assert [request.lora for request in surface.service.requests] == [
+        LoraUse("watercolor.v2", scale)
+    ] * 3
 
 
 async def test_null_means_not_given(surface: Surface) -> None:
-    response = await surface.edit_json(seed=None, n=None, size=None, model=None, stream=None)
+    left_open = dict.fromkeys(
+        ("seed", "n", "size", "model", "stream", "mask", "mask_box", "lora", "priority", "user")
+    )
+    response = await surface.edit_json(**left_open, deadline_s=None)
     assert response.status_code == 200
-    assert surface.service.requests[0].seed is None
+    (request,) = surface.service.requests
+    assert (request.seed, request.mask, request.lora, request.user) == (None,) * 4
+    assert (request.priority, request.deadline_s) == (5, None)
 
 
 @pytest.mark.parametrize("name", ["image", "image[]"])

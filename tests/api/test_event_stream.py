@@ -9,6 +9,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
 from serve_app.api.event_stream import EventStream, comment
+from serve_app.edits.result import Waiting
 from serve_app.errors import EditFailed, NotReady
 from tests.api.conftest import STEPS, Surface, check_error
 
@@ -34,6 +35,28 @@ async def test_comments_partial_images_and_the_result(surface: Surface) -> None:
     completed = json.loads(blocks[-1].splitlines()[1].removeprefix("data: "))
     assert completed["id"].startswith("edit-")
     assert completed["seed"] == 1000
+
+
+@pytest.mark.parametrize(
+    ("eta_s", "said"),
+    [
+        (None, ""),
+        (12.3, ", done in about 12 s"),
+        (4.24, ", done in about 4.2 s"),
+        (0.0, ", done in about 0 s"),
+        (9.96, ", done in about 10 s"),
+        (1234.5, ", done in about 1234 s"),
+    ],
+)
+async def test_estimates_are_told(surface: Surface, eta_s: float | None, said: str) -> None:
+    surface.service.waits = [Waiting(1, 3, eta_s), Waiting(1, 0, eta_s)]
+    surface.service.eta_s = eta_s
+    blocks = (await surface.edit(stream="true")).text.split("\n\n")
+    assert blocks[: STEPS + 2] == [
+        f": attempt 1 queued, 3 ahead{said}",
+        f": attempt 1 queued, 0 ahead{said}",
+        *(f": attempt 1 step {step}/{STEPS}{said}" for step in (1, 2, 3)),
+    ]
 
 
 @pytest.mark.parametrize("failure", [EditFailed("No."), NotReady("Not yet.", None, 2.0)])

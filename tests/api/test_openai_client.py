@@ -10,7 +10,8 @@ import pytest
 from openai.types import ImageEditCompletedEvent, ImageEditPartialImageEvent
 
 from serve_app.errors import EditFailed, Overloaded
-from tests.api.conftest import PHOTO, STEPS, Surface
+from tests.api.conftest import ADAPTER, PHOTO, STEPS, Surface
+from tests.images.containers import saved, solid
 
 
 @pytest.fixture
@@ -35,6 +36,25 @@ async def test_one_image(client: openai.AsyncOpenAI, surface: Surface) -> None:
     assert base64.b64decode(answer.data[0].b64_json or "").startswith(b"\x89PNG")
     assert answer.size == "64x48"
     assert answer.data[0].seed == 3  # type: ignore[attr-defined]
+
+
+async def test_a_mask_and_our_own_fields(client: openai.AsyncOpenAI, surface: Surface) -> None:
+    hole = solid("RGBA", (0, 0, 0, 255), (64, 48))
+    hole.paste((0, 0, 0, 0), (10, 20, 30, 40))
+    await client.images.edit(
+        image=PNG,
+        prompt="night",
+        mask=("mask.png", saved(hole, "PNG"), "image/png"),
+        user="studio-4",
+        extra_body={"lora": '{"name": "watercolor.v2"}', "priority": 9, "deadline_s": 1.5},
+    )
+    (request,) = surface.service.requests
+    assert request.mask is not None
+    assert request.mask.editable.sum() == 20 * 20
+    assert request.mask.editable[20:40, 10:30].all()
+    assert (request.user, request.priority, request.deadline_s) == ("studio-4", 9, 1.5)
+    assert request.lora is not None
+    assert request.lora.name == ADAPTER.name
 
 
 async def test_several_images_in_and_out(client: openai.AsyncOpenAI, surface: Surface) -> None:
@@ -88,8 +108,12 @@ async def test_an_error_in_a_stream_is_raised(client: openai.AsyncOpenAI, surfac
 
 async def test_errors_have_their_types(client: openai.AsyncOpenAI, surface: Surface) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
-        await client.images.edit(image=PNG, prompt="x", mask=PNG)
-    assert (caught.value.code, caught.value.param) == ("unknown_field", "mask")
+        await client.images.edit(image=PNG, prompt="x", background="opaque")
+    assert (caught.value.code, caught.value.param) == ("unknown_field", "background")
+    small = ("mask.png", saved(solid("L", 255), "PNG"), "image/png")
+    with pytest.raises(openai.UnprocessableEntityError) as refused:
+        await client.images.edit(image=PNG, prompt="x", mask=small)
+    assert (refused.value.code, refused.value.param) == ("unusable_mask", "mask")
     surface.service.failure = Overloaded("The queue is full.", None, 3.0)
     with pytest.raises(openai.RateLimitError):
         await client.images.edit(image=PNG, prompt="x")
@@ -100,6 +124,9 @@ async def test_errors_have_their_types(client: openai.AsyncOpenAI, surface: Surf
 async def test_models(client: openai.AsyncOpenAI) -> None:
     listed = [model async for model in client.models.list()]
     assert [model.id for model in listed] == ["qwen-image-edit"]
-    assert (await client.models.retrieve("qwen-image-edit")).owned_by == "qwen-edit-serve"
+    model = await client.models.retrieve("qwen-image-edit")
+    assert model.owned_by == "qwen-edit-serve"
+    adapter = {"name": ADAPTER.name, "revision": ADAPTER.revision, "bytes": ADAPTER.nbytes}
+    assert model.adapters == [adapter]  # type: ignore[attr-defined]
     with pytest.raises(openai.NotFoundError):
         await client.models.retrieve("gpt-image-1")

@@ -23,7 +23,8 @@ from serve_app.errors import (
     NotReady,
     Overloaded,
 )
-from tests.api.conftest import LIMITS, PHOTO, Surface, check_error
+from tests.api.conftest import ADAPTER, LIMITS, PHOTO, Surface, check_error, data_url
+from tests.images.containers import photo, saved
 
 URL = "/v1/images/edits"
 FORM = "multipart/form-data; boundary=b"
@@ -334,6 +335,7 @@ async def test_the_model(surface: Surface) -> None:
         "max_images": 4,
         "dtype": "float32",
         "device": "cpu",
+        "adapters": [{"name": "watercolor.v2", "revision": "a" * 64, "bytes": 1234}],
     }
 
 
@@ -348,12 +350,34 @@ async def test_documentation(surface: Surface) -> None:
         fields = body["schema"]["properties"]
         assert {"image", "prompt", "n", "size", "seed", "stream"} <= fields.keys()
         assert "from 1 to 8" in fields["n"]["description"]
+        assert {"mask", "mask_box", "lora", "priority", "deadline_s", "user"} <= fields.keys()
+        assert "at most 540" in fields["deadline_s"]["description"]
+        assert "white" in fields["mask"]["description"]
+        assert all(field.get("description") for name, field in fields.items() if name != "image")
     text = json.dumps(document)
     assert "{max" not in text
+    assert "{request" not in text
     references = {part.split('"')[0] for part in text.split('"$ref": "')[1:]}
     assert references <= {
         f"#/components/schemas/{name}" for name in document["components"]["schemas"]
     }
+
+
+async def test_documented_examples_are_good_requests(surface: Surface) -> None:
+    document = (await surface.client.get("/openapi.json")).json()
+    bodies = document["paths"][URL]["post"]["requestBody"]["content"]
+    examples = [each["value"] for each in bodies["application/json"]["examples"].values()]
+    form = bodies["multipart/form-data"]["schema"]["properties"]
+    for example in examples:
+        if "lora" in example:
+            example["lora"]["name"] = ADAPTER.name
+        # The box fits the photo that stands for the file.
+        image = data_url(saved(photo(160, 120), "PNG"))
+        assert (await surface.edit_json(**example | {"image": image})).status_code == 200
+    picture = ("image", ("x.png", saved(photo(160, 120), "PNG")))
+    lora = form["lora"]["example"].replace("watercolor", ADAPTER.name)
+    response = await surface.edit(picture, lora=lora, mask_box=form["mask_box"]["example"])
+    assert response.status_code == 200
 
 
 def test_importing_the_surface_brings_neither_torch_nor_ray() -> None:

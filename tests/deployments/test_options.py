@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 from serve_app.app import build
 from serve_app.config import Replicas
-from serve_app.deployments.options import deployment_options
+from serve_app.deployments.affinity import AffinityRouter
+from serve_app.deployments.options import deployment_options, editor_options
 
 
 def test_a_fixed_size_is_a_number_of_replicas() -> None:
@@ -27,6 +31,28 @@ def test_queues_are_bounded_and_shed_with_a_reason_to_come_back() -> None:
     options = deployment_options(Replicas(max_queued_requests=7), 30)
     assert options["max_queued_requests"] == 7
     assert options["backpressure_config"] == {"status_code": 429, "retry_after_s": 1}
+
+
+def test_editors_are_chosen_by_affinity_and_sized_like_the_others() -> None:
+    options = editor_options(Replicas(min=2, max=3), 30)
+    router = options.pop("request_router_config").get_request_router_class()
+    assert router.__name__ == AffinityRouter.__name__
+    assert options == deployment_options(Replicas(min=2, max=3), 30)
+
+
+def test_serve_copies_the_router_into_processes_that_lack_this_package() -> None:
+    config = editor_options(Replicas(), 30)["request_router_config"]
+    code = (
+        "import sys; sys.modules['serve_app'] = None; from ray import cloudpickle;"
+        "print(cloudpickle.loads(sys.stdin.buffer.read()).__mro__[1].__name__)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        input=config.get_serialized_request_router_cls(),
+        capture_output=True,
+        check=True,
+    )
+    assert run.stdout.split() == [b"ConsistentHashRouter"]
 
 
 def test_serve_takes_the_options() -> None:

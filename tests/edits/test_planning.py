@@ -12,16 +12,25 @@ from hypothesis import strategies as st
 
 from serve_app.config import ModelConfig, PlanningConfig, QualityConfig, ServiceConfig
 from serve_app.edits.content_key import attempt_seed, normalise_prompt
-from serve_app.edits.model import ModelDescription
+from serve_app.edits.model import AdapterDescription, ModelDescription
 from serve_app.edits.planning import EditPlan, Planner
-from serve_app.edits.request import CachePolicy, EditRequest, EditType, ExactSize
+from serve_app.edits.request import CachePolicy, EditRequest, EditType, ExactSize, LoraUse
+from serve_app.errors import UnusableAdapter
+from serve_app.images.masks import EditMask
 from serve_app.images.pixels import DecodedImage
 
-MODEL = ModelDescription("model", "qwen-image-edit-plus", "rev-1", False, 4, "bfloat16", "cuda")
+ADAPTERS = (AdapterDescription("ink", "rev-a", 10), AdapterDescription("oil", "rev-b", 10))
+MODEL = ModelDescription(
+    "model", "qwen-image-edit-plus", "rev-1", False, 4, "bfloat16", "cuda", ADAPTERS
+)
 
 
 def picture(value: int) -> DecodedImage:
     return DecodedImage.of(np.full((40, 40, 3), value, dtype=np.uint8))
+
+
+def mask(rows: int) -> EditMask:
+    return EditMask.of(np.arange(40)[:, None].repeat(40, axis=1) < rows)
 
 
 REQUEST = EditRequest((picture(1), picture(2)), "make it blue", EditType.APPEARANCE)
@@ -86,6 +95,12 @@ CHANGES: list[dict[str, Any]] = [
     {"size": "native"},
     {"max_attempts": 1},
     {"variation": 1},
+    {"mask": mask(3)},
+    {"mask": mask(4)},
+    {"lora": LoraUse("ink")},
+    {"lora": LoraUse("ink", 0.5)},
+    {"lora": LoraUse("oil")},
+    {"mask": mask(3), "lora": LoraUse("ink")},
 ]
 
 
@@ -94,8 +109,38 @@ def test_whatever_changes_the_picture_changes_the_key(change: dict[str, Any]) ->
     assert plan(replace(REQUEST, **change)).key != plan(REQUEST).key
 
 
-def test_how_the_cache_is_used_does_not_change_the_key() -> None:
-    assert plan(replace(REQUEST, cache=CachePolicy.REFRESH)).key == plan(REQUEST).key
+def test_no_two_changes_have_one_key() -> None:
+    keys = {plan(replace(REQUEST, **change)).key for change in CHANGES}
+    assert len(keys) == len(CHANGES)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"cache": CachePolicy.REFRESH}, {"priority": 9}, {"deadline_s": 3.0}, {"user": "studio-4"}],
+    ids=str,
+)
+def test_how_it_is_run_does_not_change_the_key(how: dict[str, Any]) -> None:
+    assert plan(replace(REQUEST, **how)).key == plan(REQUEST).key
+    assert plan(replace(REQUEST, **how)).seed == plan(REQUEST).seed
+
+
+def test_equal_masks_are_one_mask() -> None:
+    again = replace(REQUEST, mask=mask(3), lora=LoraUse("ink", 1))
+    assert plan(again).key == plan(replace(REQUEST, mask=mask(3), lora=LoraUse("ink"))).key
+
+
+def test_an_adapters_new_weights_are_another_edit() -> None:
+    request = replace(REQUEST, lora=LoraUse("ink"))
+    newer = replace(MODEL, adapters=(AdapterDescription("ink", "rev-c", 10),))
+    assert Planner(ServiceConfig(), newer).plan(request).key != plan(request).key
+    other = replace(MODEL, adapters=ADAPTERS[:1])
+    assert Planner(ServiceConfig(), other).plan(request).key == plan(request).key
+
+
+def test_an_adapter_must_be_there() -> None:
+    with pytest.raises(UnusableAdapter) as caught:
+        plan(replace(REQUEST, lora=LoraUse("../ink")))
+    assert (caught.value.status, caught.value.param) == (422, "lora")
 
 
 @pytest.mark.parametrize(
@@ -134,3 +179,43 @@ def test_a_job_carries_the_attempts_seed_and_the_pixels() -> None:
     assert job.seed == attempt_seed(3, 2)
     assert job.partial_images == 1
     assert (job.images[0] == REQUEST.images[0].pixels).all()
+
+
+def test_a_job_carries_what_the_engine_schedules_by() -> None:
+    free = mask(3)
+    request = replace(
+        REQUEST,
+        mask=free,
+        lora=LoraUse("ink", 0.5),
+        priority=8,
+        deadline_s=9.0,
+        user="studio-4",
+    )
+    job = plan(request).job(1, deadline_s=4.0)
+    assert job.mask is free.editable
+    assert job.lora == LoraUse("ink", 0.5, "rev-a")
+    assert (job.priority, job.deadline_s, job.tenant) == (8, 4.0, "studio-4")
+    assert job.subject_id == REQUEST.images[0].id
+    assert plan(request).job(1).deadline_s == 9.0
+    plain = plan(REQUEST).job(1)
+    assert (plain.mask, plain.lora, plain.deadline_s) == (None, None, None)
+    assert (plain.priority, plain.tenant) == (5, "")
+
+
+def test_the_record_says_what_was_asked_and_which_weights_it_meant() -> None:
+    request = replace(
+        REQUEST,
+        mask=mask(3),
+        lora=LoraUse("oil", -1.0),
+        priority=0,
+        deadline_s=9.0,
+        user="studio-4",
+    )
+    asked = request.to_json()
+    assert asked["mask"] == mask(3).id
+    assert asked["lora"] == {"name": "oil", "scale": -1.0}
+    assert not {"priority", "deadline_s", "user"} & asked.keys()  # another may read it
+    assert plan(request).to_json()["adapter"] == {"name": "oil", "revision": "rev-b"}
+    left_out = {"mask", "lora", "priority", "deadline_s", "user"}
+    assert left_out.isdisjoint(REQUEST.to_json())
+    assert "adapter" not in plan(REQUEST).to_json()

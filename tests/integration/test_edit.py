@@ -6,10 +6,12 @@ import base64
 import io
 
 import httpx
+import numpy as np
 import openai
 import pytest
 from PIL import Image
 
+from serve_app.images.masks import EditMask
 from tests.conftest import PHOTOS, Service, decoded, encoded, photo
 
 pytestmark = pytest.mark.cluster
@@ -38,6 +40,37 @@ def test_a_photo_comes_back_edited_at_its_own_size(client: openai.OpenAI, name: 
     assert (edited != original).any()
     assert answer.data[0].verdict in {"pass", "pass_unverified", "fail"}
     assert isinstance(answer.data[0].seed, int)
+
+
+def test_a_masked_edit_and_its_record(client: openai.OpenAI, http: httpx.Client) -> None:
+    original = photo("coffee", (300, 200))
+    hole = np.full((200, 300, 4), 255, np.uint8)
+    hole[40:120, 60:200, 3] = 0
+    answer = client.images.edit(
+        image=("a.png", encoded(original), "image/png"),
+        mask=("mask.png", encoded(hole), "image/png"),
+        prompt="put a spoon beside the cup",
+        user="studio-4",
+        extra_body={"num_inference_steps": 2, "priority": 7, "deadline_s": 19},
+    )
+    (edit,) = answer.data
+    assert decoded(base64.b64decode(edit.b64_json)).shape == original.shape
+    asked = http.get(f"/v1/results/{edit.id}/metadata").json()["request"]
+    free = hole[..., 3] == 0
+    assert asked["mask"] == EditMask.of(free).id
+    assert not {"priority", "deadline_s", "user"} & asked.keys()
+    boxed = http.post(
+        "/v1/images/edits",
+        files={"image": ("a.png", encoded(original), "image/png")},
+        data={
+            "prompt": "put a spoon beside the cup",
+            "mask_box": "60,40,200,120",
+            "num_inference_steps": "2",
+        },
+    )
+    # The box is the same mask, and who asks how urgently is no part of the edit.
+    assert boxed.headers["x-edit-cache"] == "hit"
+    assert boxed.headers["x-edit-id"] == edit.id
 
 
 def test_two_images_make_one_edit(client: openai.OpenAI) -> None:

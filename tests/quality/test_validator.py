@@ -79,6 +79,29 @@ def test_a_rule_that_does_not_apply_is_not_run() -> None:
     assert report.verdict is Verdict.PASS_UNVERIFIED
 
 
+def test_only_the_copy_check_heeds_the_mask() -> None:
+    mask = np.zeros((256, 256), np.bool_)
+    mask[200:240, 200:240] = True
+    original, edited = photo(), with_square(photo())
+    whole = VALIDATOR.judge(original, edited, EditType.APPEARANCE)
+    masked = VALIDATOR.judge(original, edited, EditType.APPEARANCE, mask=mask)
+    differing = [
+        before.name
+        for before, after in zip(whole.checks, masked.checks, strict=True)
+        if before != after
+    ]
+    assert differing == ["no_op"]
+    assert status(masked, "no_op") is CheckStatus.FAIL
+
+
+@pytest.mark.parametrize(
+    "mask", [np.ones((255, 256), np.bool_), np.zeros((256, 256), np.bool_)], ids=["size", "empty"]
+)
+def test_what_is_not_a_mask_is_refused(mask: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="a mask must"):
+        VALIDATOR.judge(photo(), photo(), EditType.TEXT, mask=mask)
+
+
 @settings(max_examples=15, deadline=None)
 @given(
     before=st.tuples(st.integers(1, 90), st.integers(1, 90)),

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from serve_app.config import LimitsConfig, QualityConfig, ServiceConfig
-from serve_app.edits.job import EditedImage, EditJob, EditorEvent
+from serve_app.edits.job import EditedImage, EditJob, EditorEvent, Queued, StepDone
 from serve_app.edits.model import ModelDescription
-from serve_app.edits.request import CachePolicy, EditRequest
-from serve_app.edits.result import CacheStatus, Completed, PartialImage, Progress
+from serve_app.edits.request import CachePolicy, EditRequest, EditType
+from serve_app.edits.result import CacheStatus, Completed, PartialImage, Progress, Waiting
 from serve_app.engine.engine import Engine
 from serve_app.errors import (
     DeadlineExceeded,
@@ -25,12 +25,14 @@ from serve_app.errors import (
     Overloaded,
     ReplicaLost,
 )
+from serve_app.images.masks import EditMask
+from serve_app.images.pixels import DecodedImage
 from serve_app.storage.blobs import BlobStore
 from serve_app.storage.results import ResultStore
 from serve_app.storage.shared_cache import SharedCache
 from serve_app.workflows import gateway
 from serve_app.workflows.in_process import assemble
-from tests.conftest import decoded
+from tests.conftest import decoded, photo
 
 
 class FaultyEditor:
@@ -302,6 +304,45 @@ async def test_a_stream_reports_every_step_its_previews_and_the_outcome(
     (only,) = cached
     assert isinstance(only, Completed)
     assert only.outcome.cache is CacheStatus.HIT
+
+
+async def test_a_stream_passes_positions_and_estimates_on(
+    engine: Engine, config: ServiceConfig, request_for_blue: EditRequest
+) -> None:
+    class TellingEditor(FaultyEditor):
+        async def stream(self, job: EditJob) -> AsyncGenerator[EditorEvent, None]:
+            yield Queued(2, 12.5)
+            yield Queued(0, None)
+            yield StepDone(1, 3, 2, 4.25)
+            yield await self.edit(job)
+
+    service = assemble(config, TellingEditor(engine, flat=1))
+    events = [event async for event in service.stream(request_for_blue, 0)]
+    told = [Waiting(1, 2, 12.5), Waiting(1, 0, None), Progress(1, 1, 3, 4.25)]
+    assert events[:-1] == told + [replace(event, attempt=2) for event in told]
+
+
+async def test_the_mask_reaches_the_editor_and_the_checks(
+    engine: Engine, config: ServiceConfig
+) -> None:
+    """A change of four pixels is no copy where only they could change."""
+
+    class RetouchingEditor(FaultyEditor):
+        async def edit(self, job: EditJob) -> EditedImage:
+            self.jobs.append(job)
+            pixels = job.images[0].copy()
+            pixels[10:12, 20:22] = 255 - pixels[10:12, 20:22]
+            return EditedImage(pixels, finite=True)
+
+    picture = DecodedImage.of(photo("coffee", (600, 400)))
+    free = np.zeros((400, 600), np.bool_)
+    free[10:12, 20:22] = True
+    for mask, verdict in ((None, "fail"), (EditMask.of(free), "pass_unverified")):
+        editor = RetouchingEditor(engine)
+        request = EditRequest((picture,), "remove it", EditType.APPEARANCE, mask=mask)
+        result = (await assemble(config, editor).edit(request)).result
+        assert result.verdict == verdict
+        assert editor.jobs[0].mask is (mask and mask.editable)
 
 
 async def test_a_stream_that_is_left_withdraws_its_edit(

@@ -44,4 +44,8 @@ def _model_body(model: ModelDescription) -> dict[str, Any]:
         "max_images": model.max_images,
         "dtype": model.dtype,
         "device": model.device,
+        "adapters": [
+            {"name": adapter.name, "revision": adapter.revision, "bytes": adapter.nbytes}
+            for adapter in model.adapters
+        ],
     }

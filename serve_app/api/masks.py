@@ -1,0 +1,70 @@
+"""The mask of a request: a file like the images, or a box of the first one."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from serve_app.api.sources import ImageSource, StoredImage, encoded_bytes, parse_source
+from serve_app.edits.request import ExactSize, OutputSize
+from serve_app.errors import InvalidRequest, UnusableMask
+from serve_app.images.decode_pool import DecodePool
+from serve_app.images.masks import Box, EditMask, from_box, require_usable
+from serve_app.images.pixels import DecodedImage
+from serve_app.storage.files import FileStore
+
+MASK = "mask"
+MASK_BOX = "mask_box"
+
+
+@dataclass(frozen=True, slots=True)
+class MaskSource:
+    """Where the mask comes from; a file is not decoded yet."""
+
+    source: ImageSource | Box
+
+    async def load(
+        self, image: DecodedImage, size: OutputSize, files: FileStore, decoder: DecodePool
+    ) -> EditMask:
+        """Make the mask of ``image``, the first of the request.
+
+        Raises:
+            EditServiceError: If the file can't be read, or ``UnusableMask`` if the mask does
+                not fit the image, frees nothing, or the result is to have another ``size``.
+        """
+        self._check_size(image, size)
+        if isinstance(self.source, Box):
+            return await asyncio.to_thread(_of_box, self.source, image)
+        data = await encoded_bytes(self.source, files, MASK)
+        stored = isinstance(self.source, StoredImage)
+        mask = await decoder.read_mask(data, MASK, stored=stored)
+        require_usable(mask.editable, image.width, image.height)
+        return mask
+
+    def _check_size(self, image: DecodedImage, size: OutputSize) -> None:
+        if size not in ("auto", ExactSize(image.width, image.height)):
+            raise UnusableMask(
+                f"With a mask the result has the first image's size, {image.width}x{image.height}, "
+                f"but `size` is {size}. Leave `size` out.",
+                "size",
+            )
+
+
+def parse_mask(value: Any, box: Box | None) -> MaskSource | None:
+    """Read the values of ``mask`` and ``mask_box``, of which one may be given.
+
+    Raises:
+        EditServiceError: If both are, or ``mask`` names no file.
+    """
+    if value is None:
+        return None if box is None else MaskSource(box)
+    if box is not None:
+        raise InvalidRequest("Give the mask as `mask` or as `mask_box`.", MASK_BOX)
+    return MaskSource(parse_source(value, MASK))
+
+
+def _of_box(box: Box, image: DecodedImage) -> EditMask:
+    editable = from_box(box, image.width, image.height)
+    editable.flags.writeable = False
+    return EditMask.of(editable)
