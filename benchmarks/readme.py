@@ -6,7 +6,7 @@ import json
 
 from benchmarks.report import RESULTS
 
-PROGRAMS = ("engine", "http")
+PROGRAMS = ("engine", "scheduling", "http")
 
 
 def table() -> str:

@@ -1,0 +1,1 @@
+"""Speed of the full-size architecture on a GPU, with random weights and without a service."""
