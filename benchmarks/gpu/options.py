@@ -73,7 +73,7 @@ class Options:
         if part != "modes":
             how += ["compiled"] if self.compiled else []
             how += [self.attention] if self.attention != "native" else []
-            how += [] if self.stacked else ["guidance apart"]
+            how += ["guidance stacked"] if self.stacked else []
         how += [self.compile_mode] if self.compile_mode else []
         how += ["zero_cond_t"] if self.zero_cond_t else []
         return f"{part} [{', '.join(how)}]" if how else part

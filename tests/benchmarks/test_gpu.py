@@ -265,8 +265,8 @@ def test_entries_are_kept_apart_by_how_our_side_ran() -> None:
     assert parse([]).entry("curve") == "curve"
     assert parse(["--compile"]).entry("curve") == "curve [compiled]"
     assert parse(["--compile"]).entry("modes") == "modes"
-    chosen = parse(["--attention", "_native_cudnn", "--guidance", "apart", "--zero-cond-t"])
-    assert chosen.entry("steps") == "steps [_native_cudnn, guidance apart, zero_cond_t]"
+    chosen = parse(["--attention", "_native_cudnn", "--guidance", "stacked", "--zero-cond-t"])
+    assert chosen.entry("steps") == "steps [_native_cudnn, guidance stacked, zero_cond_t]"
     assert parse(["--tiny"]).out is None
     assert parse([]).device == "cuda"
 

@@ -220,7 +220,9 @@ def test_what_did_not_fit_once_is_not_tried_by_those_who_come_later(plus: Checkp
             for watched in crowd:
                 watched.result()
                 assert max(watched.shared) <= 2
-        assert shortage.failed == [4 * ROW, 3 * ROW]  # both by the first crowd
+        # How many meet in a step is the policy's choice; no size is tried twice by either crowd.
+        assert 3 * ROW <= min(shortage.failed)
+        assert shortage.failed == sorted(set(shortage.failed), reverse=True)
     finally:
         loop.close()
 
