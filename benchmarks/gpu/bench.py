@@ -87,7 +87,7 @@ class Bench:
         compiler = self.size.compiler if options.compiled else None
         mode = options.compile_mode if options.compiled else None
         # For any shape, as the service compiles.
-        return Acceleration(self.transformer(), options.attention, compiler, mode, dynamic=True)
+        return Acceleration(self.transformer(), options.attention, compiler, mode, options.compiled)
 
     def floor_s(self, side: int, text_lengths: tuple[int, ...]) -> float:
         """Seconds of one step at the measured matmul rate; a row per text length."""

@@ -221,7 +221,7 @@ def test_what_did_not_fit_once_is_not_tried_by_those_who_come_later(plus: Checkp
                 watched.result()
                 assert max(watched.shared) <= 2
         # How many meet in a step is the policy's choice; no size is tried twice by either crowd.
-        assert 3 * ROW <= min(shortage.failed)
+        assert min(shortage.failed) >= 3 * ROW
         assert shortage.failed == sorted(set(shortage.failed), reverse=True)
     finally:
         loop.close()
