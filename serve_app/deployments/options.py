@@ -31,8 +31,12 @@ def deployment_options(replicas: Replicas, graceful_shutdown_s: float) -> dict[s
 
 
 def editor_options(replicas: Replicas, graceful_shutdown_s: float) -> dict[str, Any]:
-    """``deployment_options``, and edits of one image at one replica."""
+    """``deployment_options``, and edits of one image at one replica or the next ones to it."""
+    router = RequestRouterConfig(
+        request_router_class=AffinityRouter,
+        request_router_kwargs={"num_fallback_replicas": replicas.max - 1},
+    )
     return {
         **deployment_options(replicas, graceful_shutdown_s),
-        "request_router_config": RequestRouterConfig(request_router_class=AffinityRouter),
+        "request_router_config": router,
     }

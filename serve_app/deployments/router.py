@@ -33,6 +33,7 @@ class Router:
             CacheClient(cache),
             ResultStore(BlobStore(config.storage.root)),
             config.cache.lease_s,
+            config.limits.request_s,
         )
 
     async def describe(self) -> ModelDescription:

@@ -10,28 +10,23 @@ from serve_app.quality.report import Verdict
 
 
 class Deadline:
-    """``seconds`` from its creation; without them there is always time."""
+    """``seconds`` from its creation."""
 
-    def __init__(self, seconds: float | None) -> None:
-        self._at = None if seconds is None else time.monotonic() + seconds
+    def __init__(self, seconds: float) -> None:
+        self._at = time.monotonic() + seconds
 
-    def left_s(self) -> float | None:
-        """Seconds that are left, at least 0; ``None`` without a deadline."""
-        return None if self._at is None else max(0.0, self._at - time.monotonic())
+    def left_s(self) -> float:
+        """Seconds that are left, at least 0."""
+        return max(0.0, self._at - time.monotonic())
 
     def leaves(self, seconds: float) -> bool:
         """Whether there is time for something that takes ``seconds``."""
-        left_s = self.left_s()
-        return left_s is None or left_s > seconds
+        return self.left_s() > seconds
 
 
 def cut_short(plan: EditPlan, result: EditResult) -> bool:
-    """Whether ``result`` is a failure that this caller's deadline kept from a next try.
+    """Whether ``result`` is a failure that time or trouble kept from its next try.
 
-    Whoever asks for the same edit and has more time is owed that try.
+    Whoever asks for the same edit later is owed that try.
     """
-    return (
-        plan.request.deadline_s is not None
-        and result.verdict == Verdict.FAIL
-        and result.attempts < plan.max_attempts
-    )
+    return result.verdict == Verdict.FAIL and result.attempts < plan.max_attempts

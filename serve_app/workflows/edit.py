@@ -78,13 +78,21 @@ class EditWorkflow:
     """Takes a planned edit all the way; knows the parts only by what they do."""
 
     def __init__(
-        self, editor: Editor, judge: Judge, cache: Cache, results: ResultStore, lease_s: float
+        self,
+        editor: Editor,
+        judge: Judge,
+        cache: Cache,
+        results: ResultStore,
+        lease_s: float,
+        request_s: float,
     ) -> None:
+        """``lease_s`` and ``request_s`` are ``cache.lease_s`` and ``limits.request_s``."""
         self._editor = editor
         self._judge = judge
         self._cache = cache
         self._results = results
         self._lease_s = lease_s
+        self._request_s = request_s
 
     async def describe(self) -> ModelDescription:
         """The model the editors run."""
@@ -101,7 +109,8 @@ class EditWorkflow:
 
         ``sink`` gets progress and previews, if this call is the one that edits.
         """
-        order = Order(plan, sink, partial_images, Deadline(plan.request.deadline_s))
+        deadline = Deadline(min(self._request_s, plan.request.deadline_s or self._request_s))
+        order = Order(plan, sink, partial_images, deadline)
         if plan.request.cache is CachePolicy.USE:
             return await self._run_once(order)
         result = await self._edit(order)
@@ -210,7 +219,9 @@ class EditWorkflow:
     async def _attempt(self, order: Order, number: int) -> Attempt:
         plan, sink = order.plan, order.sink
         started = time.monotonic()
-        job = plan.job(number, order.partial_images, order.deadline.left_s())
+        # The engine refuses what its estimates call too late; the service's own limit doesn't.
+        left_s = None if plan.request.deadline_s is None else order.deadline.left_s()
+        job = plan.job(number, order.partial_images, left_s)
         edited = await (self._editor.edit(job) if sink is None else self._watch(job, number, sink))
         judged = time.monotonic()
         report = await self._judge.judge(

@@ -49,5 +49,6 @@ def assemble(
         cache or SharedCache.open(config.cache, config.storage.folder),
         ResultStore(BlobStore(config.storage.root)),
         config.cache.lease_s,
+        config.limits.request_s,
     )
     return EditGateway(workflow, config)

@@ -54,7 +54,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def test_what_is_left(clock: Clock) -> None:
-    deadline, never = Deadline(3.0), Deadline(None)
+    deadline = Deadline(3.0)
     clock.now += 1.0
     assert deadline.left_s() == 2.0
     assert deadline.leaves(1.9)
@@ -62,8 +62,6 @@ def test_what_is_left(clock: Clock) -> None:
     clock.now += 5.0
     assert deadline.left_s() == 0.0
     assert not deadline.leaves(0.0)
-    assert never.left_s() is None
-    assert never.leaves(1e9)
 
 
 async def test_every_attempt_gets_what_is_left_and_none_begins_that_could_not_end(
@@ -76,12 +74,15 @@ async def test_every_attempt_gets_what_is_left_and_none_begins_that_could_not_en
     assert (result.attempts, result.verdict) == (3, "fail")
 
 
-async def test_without_a_deadline_all_attempts_are_made(
+async def test_the_service_limit_is_a_deadline_that_the_engine_is_not_told(
     engine: Engine, config: ServiceConfig, request_for_blue: EditRequest, clock: Clock
 ) -> None:
-    editor = SlowEditor(engine, clock, took_s=3000.0)
-    await assemble(config, editor).edit(replace(request_for_blue, max_attempts=4))
-    assert [job.deadline_s for job in editor.jobs] == [None] * 4
+    editor = SlowEditor(engine, clock, took_s=120.0)
+    limited = config.model_copy(update={"limits": LimitsConfig(request_s=400.0)})
+    service = assemble(limited, editor)
+    result = (await service.edit(replace(request_for_blue, max_attempts=4))).result
+    assert [job.deadline_s for job in editor.jobs] == [None] * 3
+    assert (result.attempts, result.verdict) == (3, "fail")
 
 
 @pytest.mark.parametrize("policy", [CachePolicy.USE, CachePolicy.REFRESH])
@@ -184,24 +185,22 @@ async def test_whoever_takes_over_has_waited_already(
 
 
 @pytest.mark.parametrize(
-    ("deadline_s", "verdict", "attempts", "cut"),
+    ("verdict", "attempts", "cut"),
     [
-        (9.0, "fail", 1, True),
-        (9.0, "fail", 3, False),
-        (9.0, "pass_unverified", 1, False),
-        (None, "fail", 1, False),
+        ("fail", 1, True),
+        ("fail", 3, False),
+        ("pass_unverified", 1, False),
     ],
 )
 async def test_a_failure_that_had_no_time_for_another_try_is_cut_short(
     engine: Engine,
     config: ServiceConfig,
     request_for_blue: EditRequest,
-    deadline_s: float | None,
     verdict: str,
     attempts: int,
     cut: bool,
 ) -> None:
-    request = replace(request_for_blue, max_attempts=3, deadline_s=deadline_s)
+    request = replace(request_for_blue, max_attempts=3)
     plan = Planner(config, await engine.describe()).plan(request)
     result = EditResult("edit-1", b"", 40, 40, 1, verdict, attempts, {})
     assert cut_short(plan, result) is cut
