@@ -201,9 +201,8 @@ class DeviceLoop:
 
     def _begin(self, ticket: Ticket) -> None:
         with self._backlog.changed:
-            # What was chosen before it may have taken the room.
-            if ticket.future.done() or ticket not in self._with_room():
-                return
+            if ticket.future.done():
+                return  # it has left since it was chosen
             self._backlog.take(ticket)
             self._hold(ticket)
         self._stages.encode(ticket, last=False)

@@ -140,18 +140,13 @@ class Stages:
         """Encode ``ticket`` and hand it to the steps; ``last`` if there is no other try."""
         if ticket.future.done():
             return
-        with self._delivery.blaming(ticket):
+        again = partial(self._defer_or_refuse, last, ticket, partial(self.encode, ticket))
+        with self._delivery.blaming(ticket), _on_shortage(again):
             started = time.monotonic()
-            try:
-                if ticket.task.lora is not None:
-                    self._checkpoint.adapters.read(ticket.task.lora.name)
-                state = encode(self._encoders, ticket)
-                self._checkpoint.synchronize()
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                self._defer_or_refuse(last, ticket, partial(self.encode, ticket))
-                return
+            if ticket.task.lora is not None:
+                self._checkpoint.adapters.read(ticket.task.lora.name)
+            state = encode(self._encoders, ticket)
+            self._checkpoint.synchronize()
             ticket.seconds["queue"] = started - ticket.submitted
             ticket.seconds["encode"] = time.monotonic() - started
             ticket.seconds["denoise"] = 0.0
@@ -172,28 +167,20 @@ class Stages:
         ticket = state.ticket
         if ticket.future.done():
             return
-        with self._delivery.blaming(ticket):
-            try:
-                pixels, _ = decode(self._checkpoint, moment(), state)
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                return  # the edit can do without it
+        with self._delivery.blaming(ticket), _on_shortage(lambda: None):  # an edit can do without
+            pixels, _ = decode(self._checkpoint, moment(), state)
             ticket.tell(CanvasPreview(pixels))
 
     def _finish(self, state: DenoisingState, last: bool) -> None:
         ticket = state.ticket
         if ticket.future.done():
             return
-        with self._delivery.blaming(ticket):
+        again = partial(
+            self._defer_or_refuse, last, ticket, partial(self._finish, state, last=True)
+        )
+        with self._delivery.blaming(ticket), _on_shortage(again):
             started = time.monotonic()
-            try:
-                pixels, finite = decode(self._checkpoint, state.latents, state)
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                self._defer_or_refuse(last, ticket, partial(self._finish, state, last=True))
-                return
+            pixels, finite = decode(self._checkpoint, state.latents, state)
             ticket.seconds["decode"] = time.monotonic() - started
             self._costs.decoding.observe(state.key.tokens, 1, ticket.seconds["decode"])
             result = CanvasResult(pixels, finite, state.latents, ticket.seconds)
@@ -206,6 +193,17 @@ class Stages:
             return
         self._deferred.append(again)
         self._backlog.wake()
+
+
+@contextmanager
+def _on_shortage(act: Callable[[], None]) -> Iterator[None]:
+    """Call ``act`` instead of raising, if memory runs out inside."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        act()
 
 
 def _own_stream(checkpoint: Checkpoint) -> AbstractContextManager[object]:
