@@ -198,6 +198,12 @@ class EngineConfig(Section):
     )
     scheduling: SchedulingConfig = SchedulingConfig()
     acceleration: AccelerationConfig = AccelerationConfig()
+
+    @property
+    def max_pending_of_one(self) -> int:
+        """How many a single tenant may have there: an eighth is kept for the others."""
+        return self.max_pending - self.max_pending // 8
+
     max_failures: PositiveInt = Field(
         5, description="Unhealthy after so many failed edits without one that succeeds."
     )
@@ -377,10 +383,10 @@ class ServiceConfig(Section):
 
     @model_validator(mode="after")
     def _all_of_n_fit_the_queue(self) -> Self:
-        if self.limits.max_n > self.engine.max_pending:
+        if self.limits.max_n > self.engine.max_pending_of_one:
             raise ValueError(
-                "`limits.max_n` must be at most `engine.max_pending`, or some requests could "
-                "never be taken in"
+                "`limits.max_n` must be at most seven eighths of `engine.max_pending`, which one "
+                "tenant may hold, or some requests could never be taken in"
             )
         return self
 

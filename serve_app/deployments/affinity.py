@@ -10,8 +10,11 @@ Serve copies this module into its own processes: it imports nothing but Ray.
 """
 
 import math
+import time
+from collections import Counter, defaultdict, deque
+from typing import Any
 
-from ray.serve._private.common import RequestMetadata
+from ray.serve._private.common import ReplicaID, RequestMetadata
 from ray.serve.experimental.consistent_hash_router import ConsistentHashRouter
 from ray.serve.request_router import PendingRequest, RunningReplica
 
@@ -20,14 +23,40 @@ ELSEWHERE = "~elsewhere"
 _BALANCE = 1.25
 """A replica's bound, as a multiple of the mean load: within it most sessions stay at home."""
 
+_SENT_WITHIN_S = 0.1
+"""A call counts from when its replica is chosen, since others may be routed before it is sent. If
+it was not sent within so many seconds, it went elsewhere or was withdrawn."""
+
 
 class AffinityRouter(ConsistentHashRouter):
     """Consistent hashing with bounded loads, which can be asked for a session's second replica.
 
     A call is known by its own metadata. Ray (2.60) knows it by the id of the HTTP request it
     belongs to, which the ``n`` edits of one request share: of two that are routed at once it
-    would send one and let the other wait for ever.
+    would send one and let the other wait for ever. The load is that of this router's own calls:
+    the queue lengths Ray keeps are forgotten after ten seconds without a call.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._in_flight: Counter[ReplicaID] = Counter()
+        self._chosen: defaultdict[ReplicaID, deque[float]] = defaultdict(deque)
+
+    def update_replicas(self, replicas: list[RunningReplica]) -> None:
+        super().update_replicas(replicas)
+        for gone in self._in_flight.keys() - self.curr_replicas.keys():
+            del self._in_flight[gone]
+            self._chosen.pop(gone, None)
+
+    def on_send_request(self, replica_id: ReplicaID) -> None:
+        super().on_send_request(replica_id)
+        self._in_flight[replica_id] += 1
+        if chosen := self._chosen[replica_id]:
+            chosen.popleft()
+
+    def on_request_completed(self, replica_id: ReplicaID, internal_request_id: str) -> None:
+        super().on_request_completed(replica_id, internal_request_id)
+        self._in_flight[replica_id] = max(0, self._in_flight[replica_id] - 1)
 
     def _routing_key(self, pending_request: PendingRequest | None) -> str | None:
         key: str | None = super()._routing_key(pending_request)
@@ -40,19 +69,21 @@ class AffinityRouter(ConsistentHashRouter):
     ) -> list[list[RunningReplica]]:
         ranks: list[list[RunningReplica]]
         ranks = await super().choose_replicas(candidate_replicas, pending_request)
-        if pending_request and pending_request.metadata.session_id.endswith(ELSEWHERE):
-            return ranks[1:] + ranks[:1]
-        loads = {
-            replica.replica_id: self.replica_queue_len_cache.get(replica.replica_id) or 0
-            for replica in candidate_replicas
-        }
-        bound = math.ceil(_BALANCE * (sum(loads.values()) + 1) / max(1, len(loads)))
+        if not ranks:
+            return ranks
+        loads = {replica_id: self._load(replica_id) for replica_id in self.curr_replicas}
+        bound = math.ceil(_BALANCE * (sum(loads.values()) + 1) / len(loads))
         ranks.sort(key=lambda rank: loads.get(rank[0].replica_id, 0) >= bound)
-        if ranks:
-            # Counted already here: many may be routed before the first of them is sent. What
-            # that counts twice is corrected by the replica's own answer.
-            self.on_send_request(ranks[0][0].replica_id)
+        if pending_request and pending_request.metadata.session_id.endswith(ELSEWHERE):
+            ranks = ranks[1:] + ranks[:1]
+        self._chosen[ranks[0][0].replica_id].append(time.monotonic())
         return ranks
+
+    def _load(self, replica_id: ReplicaID) -> int:
+        chosen = self._chosen[replica_id]
+        while chosen and chosen[0] < time.monotonic() - _SENT_WITHIN_S:
+            chosen.popleft()
+        return self._in_flight[replica_id] + len(chosen)
 
     def _get_pending_request_matching_internal_request_id(
         self, request_metadata: RequestMetadata | None = None

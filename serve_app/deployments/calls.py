@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from ray.exceptions import RayActorError, RayTaskError
@@ -23,7 +23,7 @@ async def call(part: str, response: Any) -> Any:
         with translated(part):
             return await response
     except asyncio.CancelledError:
-        response.cancel()
+        _withdraw(response)
         raise
 
 
@@ -42,7 +42,13 @@ async def iterate(part: str, responses: Any) -> AsyncGenerator[Any, None]:
             async for item in responses:
                 yield item
     finally:
-        responses.cancel()  # nothing happens if it has ended
+        _withdraw(responses)  # nothing happens if it has ended
+
+
+def _withdraw(response: Any) -> None:
+    # A call that could not be sent raises why once more, in place of what is on its way here.
+    with suppress(Exception):
+        response.cancel()
 
 
 @contextmanager

@@ -31,9 +31,6 @@ from serve_app.engine.state import (
 )
 from serve_app.errors import InvalidRequest, NotReady, Overloaded, TooManyImages
 
-_KEPT_FOR_OTHERS = 8
-"""One in so many places of the queue is kept from a tenant that holds the rest."""
-
 _REHEARSED_STEPS = 4
 """Steps of an edit that warms up: enough for a cost to be trusted."""
 
@@ -139,9 +136,7 @@ class Engine:
             )
         present = self.loop.tenants() + self._preparing
         most = self._config.max_pending
-        # Some places are not for those who hold all the others.
-        own_most = most - most // _KEPT_FOR_OTHERS
-        if present.total() >= most or present[job.tenant] >= own_most:
+        if present.total() >= most or present[job.tenant] >= self._config.max_pending_of_one:
             raise Overloaded(
                 "Too many edits are waiting. Send the request again later.", None, self.drain_s()
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from serve_app.config import CacheConfig
@@ -11,8 +12,8 @@ from serve_app.storage.cache import MemoryTier, ResultCache
 from serve_app.storage.disk_tier import DiskTier
 from serve_app.storage.single_flight import Lease, SingleFlight
 
-Claim = EditOutcome | Lease | EditServiceError
-"""The result, the right to make it, or why it can't be made."""
+Claim = EditOutcome | Lease | EditServiceError | None
+"""The result, the right to make it, why it can't be made, or nothing yet: ask again."""
 
 
 class SharedCache:
@@ -20,6 +21,7 @@ class SharedCache:
 
     def __init__(self, cache: ResultCache, lease_s: float) -> None:
         self._cache = cache
+        self._lease_s = lease_s
         self._flights: SingleFlight[EditResult | EditServiceError] = SingleFlight(lease_s)
 
     @classmethod
@@ -34,10 +36,17 @@ class SharedCache:
         With a lease the caller must ``fulfil``, ``refuse`` or ``abandon`` it, and ``renew``
         it before ``lease_s`` seconds pass in silence. An error is what a leader met that
         awaits this caller, too; it is returned, since raised ones are the cache's own.
+
+        Nobody waits longer than ``lease_s`` at a time. Ray does not tell when a caller has
+        died: one that never asks again must not be the next to lead.
         """
         if (result := await self._cache.get(key)) is not None:
             return EditOutcome(result, CacheStatus.HIT)
-        answer = await self._flights.acquire(key)
+        try:
+            async with asyncio.timeout(self._lease_s):
+                answer = await self._flights.acquire(key)
+        except TimeoutError:
+            return None
         if isinstance(answer, EditServiceError):
             return answer
         if isinstance(answer, EditResult):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -26,19 +26,12 @@ from serve_app.edits.result import (
     Progress,
     Waiting,
 )
-from serve_app.errors import (
-    EditFailed,
-    EditServiceError,
-    InvalidRequest,
-    NotReady,
-    PartFailed,
-    ReplicaLost,
-)
+from serve_app.errors import EditFailed, EditServiceError
 from serve_app.images.encoding import OutputFormat, encode
 from serve_app.quality.report import Report, Verdict
 from serve_app.storage.results import ResultStore, new_result_id
-from serve_app.storage.single_flight import Lease
 from serve_app.workflows.deadline import Deadline, cut_short
+from serve_app.workflows.flight import Flights
 from serve_app.workflows.ports import Cache, Editor, EventSink, Judge
 
 logger = logging.getLogger(__name__)
@@ -89,9 +82,8 @@ class EditWorkflow:
         """``lease_s`` and ``request_s`` are ``cache.lease_s`` and ``limits.request_s``."""
         self._editor = editor
         self._judge = judge
-        self._cache = cache
+        self._flights = Flights(cache, lease_s)
         self._results = results
-        self._lease_s = lease_s
         self._request_s = request_s
 
     async def describe(self) -> ModelDescription:
@@ -117,7 +109,7 @@ class EditWorkflow:
         if plan.request.cache is CachePolicy.OFF:
             return EditOutcome(result, CacheStatus.OFF)
         if not cut_short(plan, result):
-            await self._without_fail(self._cache.replace(plan.key, result))
+            await self._flights.replace(plan.key, result)
         return EditOutcome(result, CacheStatus.MISS)
 
     async def stream(self, plan: EditPlan, partial_images: int) -> AsyncGenerator[EditEvent, None]:
@@ -133,59 +125,18 @@ class EditWorkflow:
             running.cancel()
 
     async def _run_once(self, order: Order) -> EditOutcome:
-        try:
-            claim = await self._cache.claim(order.plan.key)
-        except (NotReady, PartFailed):
-            # Without its cache the service still edits, only more often.
-            result = await self._edit(order)
-            return EditOutcome(result, CacheStatus.MISS)
+        claim = await self._flights.join(order.plan.key)
         if isinstance(claim, EditOutcome):
             return claim
-        if isinstance(claim, EditServiceError):
-            raise claim
-        async with self._leading(claim):
+        if claim is None:
+            return EditOutcome(await self._edit(order), CacheStatus.MISS)
+        async with self._flights.leading(claim):
             result = await self._edit(order)
             if cut_short(order.plan, result):
-                await self._without_fail(self._cache.abandon(claim))
+                await self._flights.abandon(claim)
             else:
-                await self._without_fail(self._cache.fulfil(claim, result))
+                await self._flights.fulfil(claim, result)
         return EditOutcome(result, CacheStatus.MISS)
-
-    @asynccontextmanager
-    async def _leading(self, lease: Lease) -> AsyncIterator[None]:
-        """Keep the lease while the body runs; if that fails, free those who wait for it.
-
-        A request that nobody can serve, or that takes replicas down, is refused for all;
-        after any other failure, and after a cancellation, the next in line leads.
-        """
-        renewing = asyncio.create_task(self._renew(lease))
-        try:
-            yield
-        except (InvalidRequest, ReplicaLost) as error:
-            await self._let_go(self._cache.refuse(lease, error))
-            raise
-        except BaseException:
-            await self._let_go(self._cache.abandon(lease))
-            raise
-        finally:
-            renewing.cancel()
-
-    async def _let_go(self, release: Coroutine[Any, Any, None]) -> None:
-        # In a task of its own: the present one may be in the middle of being cancelled.
-        await asyncio.shield(asyncio.create_task(self._without_fail(release)))
-
-    async def _renew(self, lease: Lease) -> None:
-        while True:
-            await asyncio.sleep(self._lease_s / 3)
-            await self._without_fail(self._cache.renew(lease))
-
-    @staticmethod
-    async def _without_fail(call: Coroutine[Any, Any, object]) -> None:
-        """Await a call to the cache, which is a convenience: its trouble costs no edit."""
-        try:
-            await call
-        except EditServiceError as error:
-            logger.warning("the cache did not answer: %s", error.code)
 
     async def _edit(self, order: Order) -> EditResult:
         """Try until an attempt passes or the budget is spent; keep and store the best.

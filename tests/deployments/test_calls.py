@@ -59,7 +59,10 @@ def test_bugs_on_this_side_stay_bugs() -> None:
 
 
 class Response:
-    """A handle's response whose replica dies, never answers, or answers."""
+    """A handle's response whose replica dies, never answers, or answers.
+
+    One that could not be sent says so again when it is cancelled, as Serve's do.
+    """
 
     def __init__(self, outcome: object = None) -> None:
         self._outcome = outcome
@@ -80,6 +83,8 @@ class Response:
 
     def cancel(self) -> None:
         self.cancelled = True
+        if isinstance(self._outcome, BackPressureError):
+            raise self._outcome
 
 
 async def test_a_call_is_made_again_when_its_replica_dies() -> None:
@@ -100,6 +105,12 @@ async def test_a_call_that_nobody_awaits_any_more_is_withdrawn() -> None:
         async with asyncio.timeout(0.01):
             await call("editor", response)
     assert response.cancelled
+
+
+async def test_a_stream_that_can_not_be_sent_is_a_reason_to_come_back() -> None:
+    full = Response(BackPressureError(num_queued_requests=3, max_queued_requests=3))
+    with pytest.raises(Overloaded):
+        _ = [event async for event in iterate("editor", full)]
 
 
 async def test_a_stream_that_is_left_is_withdrawn() -> None:

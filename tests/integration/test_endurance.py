@@ -31,7 +31,8 @@ async def test_a_thousand_dropped_clients_leave_no_edit_behind(service: Service)
     await _until(lambda: _count(service, "Editor", "pending"))
     await _until(lambda: _count(service, "Cache", "flying"))
     async with _client(service) as client:
-        assert (await _edit(client, "7")).status_code == 200
+        answer = await _edit(client, "7")
+        assert answer.status_code == 200, answer.text
 
 
 async def test_bad_images_leave_no_memory_behind(service: Service) -> None:

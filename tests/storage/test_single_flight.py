@@ -2,27 +2,14 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine
-from functools import wraps
-from typing import Any
 
 import pytest
 
 from serve_app.storage.single_flight import Lease, SingleFlight
 
-from .virtual_time import run_virtually
+from .virtual_time import virtual
 
 LEASE_S = 15.0
-
-
-def virtual(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """Run an async test in virtual time: hours pass at once, and a deadlock is an error."""
-
-    @wraps(test)
-    def run(*args: Any, **kwargs: Any) -> None:
-        run_virtually(test(*args, **kwargs))
-
-    return run
 
 
 async def lead(flights: SingleFlight[str], key: str = "k") -> Lease:

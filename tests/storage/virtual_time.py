@@ -1,8 +1,9 @@
-"""What the storage tests share."""
+"""Hours of waiting in no time, and results to keep: what tests of storage and flights share."""
 
 import asyncio
 import selectors
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from functools import wraps
 from typing import Any
 
 from serve_app.edits.result import EditResult
@@ -58,6 +59,16 @@ def run_virtually(main: Any) -> Any:
     """Run a coroutine to its end in virtual time."""
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         return runner.run(main)
+
+
+def virtual(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Run an async test in virtual time: hours pass at once, and a deadlock is an error."""
+
+    @wraps(test)
+    def run(*args: Any, **kwargs: Any) -> None:
+        run_virtually(test(*args, **kwargs))
+
+    return run
 
 
 def files_below(folder: Any) -> Mapping[str, bytes]:
