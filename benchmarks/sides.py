@@ -102,7 +102,8 @@ class EngineSide(Side):
 
     def __init__(self, model: ModelConfig, folder: Path, max_batch_size: int) -> None:
         super().__init__(model, folder)
-        self._engine = Engine(self._checkpoint, EngineConfig())
+        # The same edit is timed again and again: nothing may be remembered of the time before.
+        self._engine = Engine(self._checkpoint, EngineConfig(reuse_bytes=0))
         # For comparing batches: whoever is there shares the next step.
         config = EngineConfig(max_batch_size=max_batch_size)
         policy = ProcessorSharing(max_batch_size)
