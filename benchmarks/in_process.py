@@ -84,7 +84,7 @@ class InProcess:
                 SharedCache.open(config.cache, folder),
                 ResultStore(BlobStore(str(folder))),
                 config.cache.lease_s,
-            config.limits.request_s,
+                config.limits.request_s,
             )
         )
         self._gateway = EditGateway(self.router, config)
