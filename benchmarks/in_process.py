@@ -83,8 +83,7 @@ class InProcess:
                 ThreadedJudge(Validator(config.quality)),
                 SharedCache.open(config.cache, folder),
                 ResultStore(BlobStore(str(folder))),
-                config.cache.lease_s,
-                config.limits.request_s,
+                config,
             )
         )
         self._gateway = EditGateway(self.router, config)

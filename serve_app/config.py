@@ -198,18 +198,17 @@ class EngineConfig(Section):
     )
     scheduling: SchedulingConfig = SchedulingConfig()
     acceleration: AccelerationConfig = AccelerationConfig()
-
-    @property
-    def max_pending_of_one(self) -> int:
-        """How many a single tenant may have there: an eighth is kept for the others."""
-        return self.max_pending - self.max_pending // 8
-
     max_failures: PositiveInt = Field(
         5, description="Unhealthy after so many failed edits without one that succeeds."
     )
     stall_after_s: PositiveFloat = Field(
         600.0, description="Unhealthy if work is waiting and no step ended for so long, seconds."
     )
+
+    @property
+    def max_pending_of_one(self) -> int:
+        """How many a single tenant may have there: an eighth is kept for the others."""
+        return self.max_pending - self.max_pending // 8
 
 
 class LimitsConfig(Section):

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from serve_app.api.body import parse_json
-from serve_app.edits.request import LoraUse
+from serve_app.edits.request import ADAPTER_NAME, LoraUse
 from serve_app.errors import InvalidRequest
 
 MAX_SCALE = 4
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MAX_TEXT = 1_000
 """Characters of JSON; the longest name with its scale has some hundred."""
 
 LORA_SCHEMA = {
     "type": "object",
     "properties": {
-        "name": {"type": "string", "pattern": f"^{_NAME.pattern}$"},
+        "name": {"type": "string", "pattern": f"^{ADAPTER_NAME.pattern}$"},
         "scale": {"type": "number", "minimum": -MAX_SCALE, "maximum": MAX_SCALE, "default": 1},
     },
     "required": ["name"],
@@ -35,7 +33,7 @@ def parse_lora(value: Any, *, typed: bool) -> LoraUse:
     lora = _object(value, typed)
     if isinstance(lora, dict) and lora.keys() <= {"name", "scale"}:
         name, scale = lora.get("name"), lora.get("scale", 1.0)
-        if isinstance(name, str) and _NAME.fullmatch(name) and _is_scale(scale):
+        if isinstance(name, str) and ADAPTER_NAME.fullmatch(name) and _is_scale(scale):
             return LoraUse(name, float(scale) + 0.0)  # no minus zero: it would be another key
     raise ValueError(
         f"must be an object with a `name` from /v1/models and, if you like, a `scale` from "

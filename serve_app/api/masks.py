@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from serve_app.api.sources import ImageSource, StoredImage, encoded_bytes, parse_source
-from serve_app.edits.request import ExactSize, OutputSize
-from serve_app.errors import InvalidRequest, UnusableMask
+from serve_app.edits.request import OutputSize, require_size_of_masked
+from serve_app.errors import InvalidRequest
 from serve_app.images.decode_pool import DecodePool
 from serve_app.images.masks import Box, EditMask, from_box, require_usable
 from serve_app.images.pixels import DecodedImage
@@ -33,7 +33,7 @@ class MaskSource:
             EditServiceError: If the file can't be read, or ``UnusableMask`` if the mask does
                 not fit the image, frees nothing, or the result is to have another ``size``.
         """
-        self._check_size(image, size)
+        require_size_of_masked(size, image.width, image.height)
         if isinstance(self.source, Box):
             return await asyncio.to_thread(_of_box, self.source, image)
         data = await encoded_bytes(self.source, files, MASK)
@@ -41,14 +41,6 @@ class MaskSource:
         mask = await decoder.read_mask(data, MASK, stored=stored)
         require_usable(mask.editable, image.width, image.height)
         return mask
-
-    def _check_size(self, image: DecodedImage, size: OutputSize) -> None:
-        if size not in ("auto", ExactSize(image.width, image.height)):
-            raise UnusableMask(
-                f"With a mask the result has the first image's size, {image.width}x{image.height}, "
-                f"but `size` is {size}. Leave `size` out.",
-                "size",
-            )
 
 
 def parse_mask(value: Any, box: Box | None) -> MaskSource | None:

@@ -32,8 +32,7 @@ class Router:
             ValidatorClient(validator),
             CacheClient(cache),
             ResultStore(BlobStore(config.storage.root)),
-            config.cache.lease_s,
-            config.limits.request_s,
+            config,
         )
 
     async def describe(self) -> ModelDescription:

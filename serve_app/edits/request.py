@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
+from serve_app.errors import UnusableMask
 from serve_app.images.masks import EditMask
 from serve_app.images.pixels import DecodedImage
 
@@ -43,6 +45,23 @@ class ExactSize:
 
 OutputSize = Literal["auto", "native"] | ExactSize
 """``auto``: the first input's own size. ``native``: the model's working canvas."""
+
+
+def require_size_of_masked(size: OutputSize, width: int, height: int) -> None:
+    """Raise ``UnusableMask`` unless a result of ``size`` is as large as the image, in pixels.
+
+    What a mask protects stays where it is, which in another size would be nowhere.
+    """
+    if size not in ("auto", ExactSize(width, height)):
+        raise UnusableMask(
+            f"With a mask the result has the first image's size, {width}x{height}, but `size` is "
+            f"{size}. Leave `size` out.",
+            "size",
+        )
+
+
+ADAPTER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""What an adapter may be called: a file of this name, and a field of a request."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,8 +83,8 @@ def _weights(parts: Mapping[str, str]) -> tuple[str, str]:
 def _resolve(shapes: Mapping[str, tuple[int, ...]], linears: Linears) -> dict[str, dict[str, str]]:
     """Tell which key of a file is which part (down, up, alpha) of which layer.
 
-    Raises ``Misfit`` for a key that
-    is no part of any, a part that is missing or there twice, and a shape that doesn't fit.
+    Raises ``Misfit`` for a key that is no part of any, a part that is missing or there twice,
+    and a shape that doesn't fit.
     """
     # kohya writes underscores for the dots of a path.
     paths = {name.replace(".", "_"): name for name in linears} | {name: name for name in linears}

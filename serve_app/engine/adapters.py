@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import re
 import threading
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
@@ -25,14 +24,13 @@ from safetensors import SafetensorError
 
 from serve_app.config import AdaptersConfig
 from serve_app.edits.model import AdapterDescription
-from serve_app.edits.request import LoraUse
+from serve_app.edits.request import ADAPTER_NAME, LoraUse
 from serve_app.engine.adapter_file import LowRank, Misfit, low_ranks, size_of
 from serve_app.engine.injected_adapters import InjectedAdapters
 from serve_app.errors import ConfigurationError, UnusableAdapter
 
 logger = logging.getLogger(__name__)
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MISFIT = (
     "This adapter does not fit the model: it must be a plain LoRA of the transformer's linear "
     "layers, made for this architecture."
@@ -184,7 +182,7 @@ class Adapters:
             if path.name.startswith(".") or not path.is_file():
                 continue
             name = path.name.removesuffix(".safetensors")
-            if not _NAME.fullmatch(name):
+            if not ADAPTER_NAME.fullmatch(name):
                 raise ConfigurationError(
                     f"`model.adapters.folder` has a file named {name!r}; names are up to 64 "
                     "letters, digits, dots, underscores and hyphens.",

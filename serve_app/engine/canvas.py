@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from serve_app.edits.job import EditJob
-from serve_app.edits.request import ExactSize
+from serve_app.edits.request import ExactSize, require_size_of_masked
 from serve_app.engine.load import Checkpoint
 from serve_app.engine.state import CanvasTask
-from serve_app.errors import UnusableMask
 from serve_app.images.compositing import composite, feather_radius
 from serve_app.images.geometry import Canvas, resize, scaled_to_area
 from serve_app.images.masks import Editable, require_usable, resized
@@ -36,12 +35,7 @@ class Protected:
             return None
         original = job.images[0]
         height, width, _ = original.shape
-        if job.size not in ("auto", ExactSize(width, height)):
-            raise UnusableMask(
-                "A mask keeps pixels of the first image where they are, so the result has to "
-                f"be of its size. Leave out `size`, or ask for `auto` or `{width}x{height}`.",
-                "size",
-            )
+        require_size_of_masked(job.size, width, height)
         require_usable(job.mask, width, height)
         return cls(original, job.mask)
 

@@ -203,9 +203,8 @@ class DeviceLoop:
         with self._backlog.changed:
             if ticket.future.done():
                 return  # it has left since it was chosen
-            self._backlog.take(ticket)
-            self._hold(ticket)
-        self._stages.encode(ticket, last=False)
+            encode = self._taken(ticket)
+        encode()
 
     def _step_made(self, states: list[DenoisingState], seconds: float) -> None:
         self.steps += 1
@@ -237,9 +236,7 @@ class DeviceLoop:
     def _next_encoding(self) -> Job | None:
         """Of those who wait and fit the first in rank."""
         for ticket in self._with_room()[:1]:
-            self._backlog.take(ticket)
-            self._hold(ticket)
-            return partial(self._stages.encode, ticket, last=False)
+            return self._taken(ticket)
         return None
 
     def _next_decoding(self) -> Job | None:
@@ -249,11 +246,14 @@ class DeviceLoop:
             return self._backlog.take_job(decoding[work])
         return None
 
-    def _hold(self, ticket: Ticket) -> None:
+    def _taken(self, ticket: Ticket) -> Job:
+        """Let ``ticket`` wait no longer and hold what it needs; returns its encoding."""
+        self._backlog.take(ticket)
         self.memory.hold(ticket.task, ticket.key)
         if ticket.task.lora is not None:
             self._checkpoint.adapters.hold(ticket.task.lora)
         ticket.held = True
+        return partial(self._stages.encode, ticket, last=False)
 
     def _release(self, ticket: Ticket) -> None:
         """Give back what a ticket that has ended was holding; others may have waited for it."""

@@ -84,8 +84,7 @@ class DeviceMemory:
 
     def check(self, task: CanvasTask, key: CompatibilityKey) -> None:
         """Raise ``EditTooLarge`` if the edit would not fit even alone."""
-        alone = self._resident(task, key) + max(self._step(key.tokens), self._decoding(task))
-        over_budget = self._budget is not None and alone > self._budget
+        over_budget = self._budget is not None and self._peak(task, key) > self._budget
         if over_budget or self._alone.includes(key.tokens):
             raise EditTooLarge(self.too_large(task))
 
@@ -107,8 +106,7 @@ class DeviceMemory:
         """Whether an edit fits beside those that are held; the first always does."""
         if self._budget is None or not self._held:
             return True
-        working = max(self._step(key.tokens), self._decoding(task))
-        return self._held + self._resident(task, key) + working <= self._budget
+        return self._held + self._peak(task, key) <= self._budget
 
     def hold(self, task: CanvasTask, key: CompatibilityKey) -> None:
         """Take the room of an edit's tensors."""
@@ -127,6 +125,10 @@ class DeviceMemory:
         Otherwise the shortage may have been that of the moment: only its rows are parted.
         """
         (self._alone if alone else self._together).note(tokens)
+
+    def _peak(self, task: CanvasTask, key: CompatibilityKey) -> int:
+        """Bytes that an edit takes while it is denoised alone, or decoded."""
+        return self._resident(task, key) + max(self._step(key.tokens), self._decoding(task))
 
     def _resident(self, task: CanvasTask, key: CompatibilityKey) -> int:
         """Bytes of latents, references and embeddings; a mask's tensors twice the latents."""

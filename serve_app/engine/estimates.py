@@ -12,7 +12,6 @@ from serve_app.engine.state import CanvasQueued, Ticket
 _REFRESH_S = 0.25
 """Estimates are made anew so often, or when somebody comes or goes."""
 
-
 _TRUSTED_FOR_S = 60.0
 """Without a step for so long, edits aren't refused by what steps cost before."""
 

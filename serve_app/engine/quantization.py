@@ -63,7 +63,7 @@ def quantize(transformer: Any, kind: Kind) -> None:
 
 
 def _from_gguf(source: str, revision: str | None, dtype: torch.dtype, file: Path) -> Any:
-    _require("gguf", "model.memory.gguf")
+    _require("gguf", _GGUF)
     if not file.expanduser().is_file():
         raise ConfigurationError("`model.memory.gguf` is a file that is not there.", _GGUF)
     try:

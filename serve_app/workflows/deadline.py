@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from serve_app.edits.planning import EditPlan
+from serve_app.edits.request import EditRequest
 from serve_app.edits.result import EditResult
 from serve_app.quality.report import Verdict
 
@@ -22,6 +23,11 @@ class Deadline:
     def leaves(self, seconds: float) -> bool:
         """Whether there is time for something that takes ``seconds``."""
         return self.left_s() > seconds
+
+
+def time_limit_s(request: EditRequest, request_s: float) -> float:
+    """Seconds that ``request`` may take: its own deadline, or ``limits.request_s`` before it."""
+    return request_s if request.deadline_s is None else min(request_s, request.deadline_s)
 
 
 def cut_short(plan: EditPlan, result: EditResult) -> bool:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from serve_app import __version__
+from serve_app.config import ServiceConfig
 from serve_app.edits.job import EditedImage, EditJob, Preview, Queued, StepDone
 from serve_app.edits.model import ModelDescription
 from serve_app.edits.planning import EditPlan
@@ -30,7 +31,7 @@ from serve_app.errors import EditFailed, EditServiceError
 from serve_app.images.encoding import OutputFormat, encode
 from serve_app.quality.report import Report, Verdict
 from serve_app.storage.results import ResultStore, new_result_id
-from serve_app.workflows.deadline import Deadline, cut_short
+from serve_app.workflows.deadline import Deadline, cut_short, time_limit_s
 from serve_app.workflows.flight import Flights
 from serve_app.workflows.ports import Cache, Editor, EventSink, Judge
 
@@ -76,15 +77,13 @@ class EditWorkflow:
         judge: Judge,
         cache: Cache,
         results: ResultStore,
-        lease_s: float,
-        request_s: float,
+        config: ServiceConfig,
     ) -> None:
-        """``lease_s`` and ``request_s`` are ``cache.lease_s`` and ``limits.request_s``."""
         self._editor = editor
         self._judge = judge
-        self._flights = Flights(cache, lease_s)
+        self._flights = Flights(cache, config.cache.lease_s)
         self._results = results
-        self._request_s = request_s
+        self._request_s = config.limits.request_s
 
     async def describe(self) -> ModelDescription:
         """The model the editors run."""
@@ -101,7 +100,7 @@ class EditWorkflow:
 
         ``sink`` gets progress and previews, if this call is the one that edits.
         """
-        deadline = Deadline(min(self._request_s, plan.request.deadline_s or self._request_s))
+        deadline = Deadline(time_limit_s(plan.request, self._request_s))
         order = Order(plan, sink, partial_images, deadline)
         if plan.request.cache is CachePolicy.USE:
             return await self._run_once(order)

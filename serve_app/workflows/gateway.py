@@ -14,7 +14,7 @@ from serve_app.edits.request import CachePolicy, EditRequest
 from serve_app.edits.result import CacheStatus, Completed, EditEvent, EditOutcome
 from serve_app.errors import DeadlineExceeded, EditServiceError, NotReady
 from serve_app.storage.cache import MemoryTier
-from serve_app.workflows.deadline import cut_short
+from serve_app.workflows.deadline import cut_short, time_limit_s
 from serve_app.workflows.ports import Router
 
 T = TypeVar("T")
@@ -77,7 +77,7 @@ class EditGateway:
     async def _deadline(self, request: EditRequest) -> AsyncGenerator[None, None]:
         limit_s, own_s = self._config.limits.request_s, request.deadline_s
         try:
-            async with asyncio.timeout(limit_s if own_s is None else min(limit_s, own_s)):
+            async with asyncio.timeout(time_limit_s(request, limit_s)):
                 yield
         except TimeoutError as error:
             if own_s is not None and own_s < limit_s:

@@ -48,7 +48,6 @@ def assemble(
         ThreadedJudge(Validator(config.quality)),
         cache or SharedCache.open(config.cache, config.storage.folder),
         ResultStore(BlobStore(config.storage.root)),
-        config.cache.lease_s,
-        config.limits.request_s,
+        config,
     )
     return EditGateway(workflow, config)
