@@ -8,9 +8,7 @@ from ray import serve
 
 from serve_app.config import ServiceConfig
 from serve_app.deployments.calls import call_again
-from serve_app.edits.request import EditType
-from serve_app.images.masks import Editable
-from serve_app.images.pixels import RGB
+from serve_app.quality.case import Case
 from serve_app.quality.report import Report
 
 
@@ -24,15 +22,8 @@ class Validator:
 
         self._judge = ThreadedJudge(Checks(config.quality))
 
-    async def judge(
-        self,
-        original: RGB,
-        edited: RGB,
-        edit_type: EditType,
-        finite: bool,
-        mask: Editable | None,
-    ) -> Report:
-        return await self._judge.judge(original, edited, edit_type, finite, mask)
+    async def judge(self, case: Case) -> Report:
+        return await self._judge.judge(case)
 
 
 class ValidatorClient:
@@ -41,15 +32,5 @@ class ValidatorClient:
     def __init__(self, handle: Any) -> None:
         self._handle = handle
 
-    async def judge(
-        self,
-        original: RGB,
-        edited: RGB,
-        edit_type: EditType,
-        finite: bool,
-        mask: Editable | None,
-    ) -> Report:
-        return await call_again(
-            "validator",
-            lambda: self._handle.judge.remote(original, edited, edit_type, finite, mask),
-        )
+    async def judge(self, case: Case) -> Report:
+        return await call_again("validator", lambda: self._handle.judge.remote(case))

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from serve_app.config import QualityConfig
-from serve_app.edits.request import EditType
-from serve_app.images.masks import Editable
-from serve_app.images.pixels import RGB
+from serve_app.quality.case import Case
 from serve_app.quality.report import OPEN, Check, CheckStatus, Report, Verdict, coverage
 from serve_app.quality.subject import Measurement, Subject
 from serve_app.quality.table import INSTRUCTION, TABLE, Rule, Severity
@@ -22,24 +20,15 @@ class Validator:
         self._config = config
         self._table = tuple(table)
 
-    def judge(
-        self,
-        original: RGB,
-        edited: RGB,
-        edit_type: EditType,
-        finite: bool = True,
-        mask: Editable | None = None,
-    ) -> Report:
-        """Judge ``edited`` as an edit of ``original``, both (height, width, 3) uint8 sRGB.
+    def judge(self, case: Case) -> Report:
+        """Judge an edit at the original's size, at most ``config.side`` pixels a side.
 
-        They may differ in size: the checks compare at the original's, at most
-        ``config.side`` pixels a side. ``finite`` is what the engine says of its numbers.
-        ``mask`` (height, width), at the original's size, is where the edit could change it.
         Raises ``ValueError`` for arrays of another shape or type, or an empty mask.
         """
-        subject = Subject.of(original, edited, finite, self._config, mask)
-        rules = [rule for rule in self._table if edit_type in rule.severity]
-        checks = [_check(rule, rule.severity[edit_type], rule.measure(subject)) for rule in rules]
+        kind = case.edit_type
+        subject = Subject.of(case.original, case.edited, case.finite, self._config, case.mask)
+        rules = [rule for rule in self._table if kind in rule.severity]
+        checks = [_check(rule, rule.severity[kind], rule.measure(subject)) for rule in rules]
         return Report(_verdict(checks), coverage(checks), _reasons(rules, checks), tuple(checks))
 
 

@@ -29,6 +29,7 @@ from serve_app.edits.result import (
 )
 from serve_app.errors import EditFailed, EditServiceError
 from serve_app.images.encoding import OutputFormat, encode
+from serve_app.quality.case import Case
 from serve_app.quality.report import Report, Verdict
 from serve_app.storage.results import ResultStore, new_result_id
 from serve_app.workflows.deadline import Deadline, cut_short, time_limit_s
@@ -175,7 +176,7 @@ class EditWorkflow:
         edited = await (self._editor.edit(job) if sink is None else self._watch(job, number, sink))
         judged = time.monotonic()
         report = await self._judge.judge(
-            job.images[0], edited.pixels, plan.edit_type, edited.finite, job.mask
+            Case(job.images[0], edited.pixels, plan.edit_type, edited.finite, job.mask)
         )
         ended = time.monotonic()
         seconds = {**edited.seconds, "validate": ended - judged}

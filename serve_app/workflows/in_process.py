@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from serve_app.config import ServiceConfig
-from serve_app.edits.request import EditType
-from serve_app.images.masks import Editable
-from serve_app.images.pixels import RGB
+from serve_app.quality.case import Case
 from serve_app.quality.report import Report
 from serve_app.quality.validator import Validator
 from serve_app.storage.blobs import BlobStore
@@ -24,16 +22,8 @@ class ThreadedJudge:
     def __init__(self, validator: Validator) -> None:
         self._validator = validator
 
-    async def judge(
-        self,
-        original: RGB,
-        edited: RGB,
-        edit_type: EditType,
-        finite: bool,
-        mask: Editable | None,
-    ) -> Report:
-        judge = self._validator.judge
-        return await asyncio.to_thread(judge, original, edited, edit_type, finite, mask)
+    async def judge(self, case: Case) -> Report:
+        return await asyncio.to_thread(self._validator.judge, case)
 
 
 def assemble(

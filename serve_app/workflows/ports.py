@@ -8,11 +8,9 @@ from typing import Protocol
 from serve_app.edits.job import EditedImage, EditJob, EditorEvent
 from serve_app.edits.model import ModelDescription
 from serve_app.edits.planning import EditPlan
-from serve_app.edits.request import EditType
 from serve_app.edits.result import EditEvent, EditOutcome, EditResult
 from serve_app.errors import EditServiceError
-from serve_app.images.masks import Editable
-from serve_app.images.pixels import RGB
+from serve_app.quality.case import Case
 from serve_app.quality.report import Report
 from serve_app.storage.shared_cache import Claim
 from serve_app.storage.single_flight import Lease
@@ -37,14 +35,7 @@ class Editor(Protocol):
 class Judge(Protocol):
     """Judges one attempt."""
 
-    async def judge(
-        self,
-        original: RGB,
-        edited: RGB,
-        edit_type: EditType,
-        finite: bool,
-        mask: Editable | None,
-    ) -> Report: ...
+    async def judge(self, case: Case) -> Report: ...
 
 
 class Cache(Protocol):

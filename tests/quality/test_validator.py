@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from serve_app.config import QualityConfig
 from serve_app.edits.request import EditType
+from serve_app.quality.case import Case
 from serve_app.quality.report import CheckStatus, Report, Verdict
 from serve_app.quality.subject import Measurement
 from serve_app.quality.table import TABLE, Rule, Severity
@@ -23,7 +24,7 @@ def status(report: Report, name: str) -> CheckStatus:
 @pytest.mark.parametrize("edit_type", list(EditType))
 @pytest.mark.parametrize("name", PHOTOS)
 def test_a_good_edit_is_unverified_without_a_judge(name: str, edit_type: EditType) -> None:
-    report = VALIDATOR.judge(photo(name), with_square(photo(name)), edit_type)
+    report = VALIDATOR.judge(Case(photo(name), with_square(photo(name)), edit_type))
     assert report.verdict is Verdict.PASS_UNVERIFIED
     assert report.coverage == 0.75
     assert [reason for reason in report.reasons if "instruction" in reason] == list(report.reasons)
@@ -34,13 +35,13 @@ def test_a_good_edit_is_unverified_without_a_judge(name: str, edit_type: EditTyp
 @pytest.mark.parametrize("edit_type", list(EditType))
 @pytest.mark.parametrize("edited", [flat(0), flat(128), noise()], ids=["black", "grey", "noise"])
 def test_a_collapsed_result_fails(edited: np.ndarray, edit_type: EditType) -> None:
-    report = VALIDATOR.judge(photo(), edited, edit_type)
+    report = VALIDATOR.judge(Case(photo(), edited, edit_type))
     assert report.verdict is Verdict.FAIL
     assert report.reasons[0].startswith("The result is almost one flat colour")
 
 
 def test_numbers_that_overflowed_fail_first() -> None:
-    report = VALIDATOR.judge(photo(), flat(0), EditType.SEMANTIC, finite=False)
+    report = VALIDATOR.judge(Case(photo(), flat(0), EditType.SEMANTIC, finite=False))
     assert report.verdict is Verdict.FAIL
     assert "overflowed" in report.reasons[0]
 
@@ -55,7 +56,7 @@ def test_numbers_that_overflowed_fail_first() -> None:
     ],
 )
 def test_an_unchanged_result(edit_type: EditType, verdict: Verdict, no_op: CheckStatus) -> None:
-    report = VALIDATOR.judge(photo(), photo(), edit_type)
+    report = VALIDATOR.judge(Case(photo(), photo(), edit_type))
     assert report.verdict is verdict
     assert status(report, "no_op") is no_op
     assert report.reasons[0].startswith("The result is the same as the original")
@@ -67,14 +68,14 @@ def test_a_judge_that_answers_makes_it_a_pass() -> None:
     for answer, verdict in ((True, Verdict.PASS), (False, Verdict.FAIL)):
         rule = Rule("instruction", lambda _, answer=answer: Measurement(answer), everywhere, "No.")
         validator = Validator(QualityConfig(), [*judged, rule])
-        report = validator.judge(photo(), with_square(photo()), EditType.APPEARANCE)
+        report = validator.judge(Case(photo(), with_square(photo()), EditType.APPEARANCE))
         assert report.verdict is verdict
         assert report.coverage == 1.0
 
 
 def test_a_rule_that_does_not_apply_is_not_run() -> None:
     rule = Rule("mask", lambda _: Measurement(False), {EditType.TEXT: Severity.HARD}, "Masked.")
-    report = Validator(QualityConfig(), [rule]).judge(photo(), photo(), EditType.SEMANTIC)
+    report = Validator(QualityConfig(), [rule]).judge(Case(photo(), photo(), EditType.SEMANTIC))
     assert report.checks == ()
     assert report.verdict is Verdict.PASS_UNVERIFIED
 
@@ -83,8 +84,8 @@ def test_only_the_copy_check_heeds_the_mask() -> None:
     mask = np.zeros((256, 256), np.bool_)
     mask[200:240, 200:240] = True
     original, edited = photo(), with_square(photo())
-    whole = VALIDATOR.judge(original, edited, EditType.APPEARANCE)
-    masked = VALIDATOR.judge(original, edited, EditType.APPEARANCE, mask=mask)
+    whole = VALIDATOR.judge(Case(original, edited, EditType.APPEARANCE))
+    masked = VALIDATOR.judge(Case(original, edited, EditType.APPEARANCE, mask=mask))
     differing = [
         before.name
         for before, after in zip(whole.checks, masked.checks, strict=True)
@@ -99,7 +100,7 @@ def test_only_the_copy_check_heeds_the_mask() -> None:
 )
 def test_what_is_not_a_mask_is_refused(mask: np.ndarray) -> None:
     with pytest.raises(ValueError, match="a mask must"):
-        VALIDATOR.judge(photo(), photo(), EditType.TEXT, mask=mask)
+        VALIDATOR.judge(Case(photo(), photo(), EditType.TEXT, mask=mask))
 
 
 @settings(max_examples=15, deadline=None)
@@ -112,14 +113,14 @@ def test_any_two_sizes_give_a_report_in_json(
     before: tuple[int, int], after: tuple[int, int], edit_type: EditType
 ) -> None:
     validator = Validator(QualityConfig(side=48))
-    report = validator.judge(photo(size=before), noise(size=after), edit_type)
+    report = validator.judge(Case(photo(size=before), noise(size=after), edit_type))
     text = json.dumps(report.to_json(), allow_nan=False)
     assert list(json.loads(text)) == ["verdict", "coverage", "reasons", "checks"]
 
 
 def test_an_edit_at_another_size_is_compared_at_the_originals() -> None:
     smaller = photo(size=(192, 192))
-    report = VALIDATOR.judge(photo(), smaller, EditType.APPEARANCE)
+    report = VALIDATOR.judge(Case(photo(), smaller, EditType.APPEARANCE))
     assert status(report, "no_op") is CheckStatus.FAIL
 
 
@@ -134,4 +135,4 @@ def test_an_edit_at_another_size_is_compared_at_the_originals() -> None:
 )
 def test_what_is_not_a_picture_is_refused(pixels: np.ndarray) -> None:
     with pytest.raises(ValueError, match="pictures"):
-        VALIDATOR.judge(photo(), pixels, EditType.TEXT)
+        VALIDATOR.judge(Case(photo(), pixels, EditType.TEXT))
