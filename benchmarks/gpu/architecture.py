@@ -14,15 +14,15 @@ from typing import Any
 import torch
 from diffusers import (
     AutoencoderKLQwenImage,
-    FlowMatchEulerDiscreteScheduler,
     QwenImageEditPlusPipeline,
     QwenImageTransformer2DModel,
 )
-from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+from transformers import Qwen2_5_VLForConditionalGeneration
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
+from serve_app.engine.miniature.create import rope, scheduler, text_encoder_config
 from serve_app.engine.miniature.tokenizer import byte_tokenizer
-from serve_app.engine.processor import ImageOnlyProcessor
+from serve_app.engine.processor import ImageOnlyProcessor, template_prefix_length
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,7 @@ FULL = Size(
         "num_key_value_heads": 4,
         "max_position_embeddings": 128_000,
         "rms_norm_eps": 1e-6,
-        "rope_parameters": {
-            "rope_type": "default",
-            "rope_theta": 1_000_000.0,
-            "mrope_section": [16, 24, 24],
-        },
+        "rope_parameters": rope(16, 24, 24),
     },
     vision={
         "depth": 32,
@@ -126,11 +122,7 @@ MINIATURE = Size(
         "num_attention_heads": 4,
         "num_key_value_heads": 2,
         "max_position_embeddings": 8192,
-        "rope_parameters": {
-            "rope_type": "default",
-            "rope_theta": 1_000_000.0,
-            "mrope_section": [2, 3, 3],
-        },
+        "rope_parameters": rope(2, 3, 3),
     },
     vision={
         "depth": 2,
@@ -183,20 +175,7 @@ def make_vae(size: Size, device: torch.device) -> Any:
 
 
 def make_text_encoder(size: Size, device: torch.device) -> Any:
-    token = byte_tokenizer().convert_tokens_to_ids
-    config = Qwen2_5_VLConfig(
-        text_config={
-            **size.text,
-            "bos_token_id": token("<|im_start|>"),
-            "eos_token_id": token("<|im_end|>"),
-        },
-        vision_config=dict(size.vision),
-        tie_word_embeddings=False,
-        image_token_id=token("<|image_pad|>"),
-        video_token_id=token("<|video_pad|>"),
-        vision_start_token_id=token("<|vision_start|>"),
-        vision_end_token_id=token("<|vision_end|>"),
-    )
+    config = text_encoder_config(byte_tokenizer(), size.text, size.vision)
     with _random_weights(device, size.dtype):
         model = Qwen2_5_VLForConditionalGeneration(config)
     return model.eval().requires_grad_(False)
@@ -209,16 +188,7 @@ def make_pipeline(transformer: Any, vae: Any, text_encoder: Any | None) -> Any:
     """
     tokenizer = byte_tokenizer()
     pipeline = QwenImageEditPlusPipeline(
-        # The scheduler configuration of Qwen-Image-Edit-2509.
-        scheduler=FlowMatchEulerDiscreteScheduler(
-            use_dynamic_shifting=True,
-            base_shift=0.5,
-            max_shift=0.9,
-            base_image_seq_len=256,
-            max_image_seq_len=8192,
-            shift_terminal=0.02,
-            time_shift_type="exponential",
-        ),
+        scheduler=scheduler(),
         vae=vae,
         text_encoder=text_encoder,
         tokenizer=tokenizer,
@@ -228,7 +198,5 @@ def make_pipeline(transformer: Any, vae: Any, text_encoder: Any | None) -> Any:
         transformer=transformer,
     )
     pipeline.set_progress_bar_config(disable=True)
-    # The stock 64 tokens of the system prompt are right for the Qwen tokenizer only.
-    prefix = pipeline.prompt_template_encode.split("{}")[0]
-    pipeline.prompt_template_encode_start_idx = len(tokenizer(prefix)["input_ids"])
+    pipeline.prompt_template_encode_start_idx = template_prefix_length(pipeline)
     return pipeline

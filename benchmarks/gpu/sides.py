@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 
-import numpy as np
 import torch
 from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_plus
 from PIL import Image
@@ -17,6 +16,7 @@ from PIL import Image
 from benchmarks.gpu.architecture import Size
 from benchmarks.gpu.device import Device, Stages
 from benchmarks.gpu.workload import NEGATIVE, PROMPT, SEED, Edit, denoise, start
+from serve_app.engine.decode import decode_latents
 from serve_app.images.encoding import encode
 
 STAGES = ("text_encode", "vae_encode", "denoise", "decode", "png")
@@ -65,24 +65,10 @@ class Ours:
             state = start(pipeline, edit, latents, references, positive, negative)
             denoise(pipeline.transformer, [state], stack_guidance=self._stacked)
         with stages.stage("decode"):
-            levels, finite = _decode(pipeline, state.latents, edit.side)
+            levels, finite = decode_latents(pipeline, state.latents, edit.side, edit.side)
         with stages.stage("png"):
             encode(levels)
         return Edited(self._device.now() - started, stages.seconds, state.latents, finite)
-
-
-def _decode(pipeline: Any, latents: torch.Tensor, side: int) -> tuple[np.ndarray, bool]:
-    """Decode packed latents to (height, width, 3) uint8, as the stock pipeline does."""
-    vae = pipeline.vae
-    unpacked = pipeline._unpack_latents(latents, side, side, pipeline.vae_scale_factor)
-    unpacked = unpacked.to(vae.dtype)
-    per_channel = (1, vae.config.z_dim, 1, 1, 1)
-    mean = torch.tensor(vae.config.latents_mean).view(per_channel).to(unpacked)
-    reciprocal = 1.0 / torch.tensor(vae.config.latents_std).view(per_channel).to(unpacked)
-    decoded = vae.decode(unpacked / reciprocal + mean, return_dict=False)[0][:, :, 0]
-    finite = bool(torch.isfinite(decoded).all())
-    pixels = pipeline.image_processor.postprocess(torch.nan_to_num(decoded), output_type="np")
-    return (pixels[0] * 255).round().astype("uint8"), finite
 
 
 class Stock:

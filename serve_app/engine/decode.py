@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import torch
 
-from serve_app.engine.load import Checkpoint
 from serve_app.engine.state import DenoisingState
 from serve_app.images.pixels import RGB
+
+if TYPE_CHECKING:
+    from serve_app.engine.load import Checkpoint
 
 
 def decode(
     checkpoint: Checkpoint, latents: torch.Tensor, state: DenoisingState
 ) -> tuple[RGB, bool]:
-    """Decode packed latents (1, tokens, channels) to canvas pixels.
+    """Decode packed latents (1, tokens, channels) to pixels of the state's canvas.
+
+    Also returns whether every value was finite.
+    """
+    task = state.ticket.task
+    return decode_latents(checkpoint.pipeline, latents, task.width, task.height)
+
+
+def decode_latents(
+    pipeline: Any, latents: torch.Tensor, width: int, height: int
+) -> tuple[RGB, bool]:
+    """Decode packed latents (1, tokens, channels) of a ``width`` x ``height`` canvas.
 
     Also returns whether every value was finite: NaN and infinity would otherwise pass
     silently as black, which a bfloat16 VAE is known to produce.
     """
-    pipeline, task = checkpoint.pipeline, state.ticket.task
     vae = pipeline.vae
-    unpacked = pipeline._unpack_latents(latents, task.height, task.width, pipeline.vae_scale_factor)
+    unpacked = pipeline._unpack_latents(latents, height, width, pipeline.vae_scale_factor)
     unpacked = unpacked.to(vae.dtype)
     per_channel = (1, vae.config.z_dim, 1, 1, 1)
     mean = torch.tensor(vae.config.latents_mean).view(per_channel).to(unpacked)

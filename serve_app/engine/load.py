@@ -17,7 +17,7 @@ from serve_app.engine.adapters import Adapters
 from serve_app.engine.few_step import fuse_few_step
 from serve_app.engine.miniature.create import CARD, VERSION, create_miniature
 from serve_app.engine.placement import place
-from serve_app.engine.processor import load_processor
+from serve_app.engine.processor import load_processor, template_prefix_length
 from serve_app.engine.quantization import load_reduced_transformer, quantize
 from serve_app.engine.revision import file_revision, folder_revision
 from serve_app.errors import ConfigurationError
@@ -114,7 +114,7 @@ def load_checkpoint(config: ModelConfig, local_root: Path) -> Checkpoint:
     pipeline = _open(pipeline_class, source, revision, dtype, config)
     pipeline.set_progress_bar_config(disable=True)
     place(pipeline, config.memory, device, dtype)
-    pipeline.prompt_template_encode_start_idx = _template_prefix_length(pipeline)
+    pipeline.prompt_template_encode_start_idx = template_prefix_length(pipeline)
     plus = pipeline_class is QwenImageEditPlusPipeline
     adapters = Adapters(pipeline, config.adapters)
     description = ModelDescription(
@@ -245,13 +245,3 @@ def _dtype(wanted: str, device: torch.device) -> torch.dtype:
     if wanted == "auto":
         wanted = "bfloat16" if device.type == "cuda" else "float32"
     return _DTYPES[wanted]
-
-
-def _template_prefix_length(pipeline: Any) -> int:
-    """Count the tokens of the system prompt, whose hidden states are cut off.
-
-    The stock pipelines say 64, which is right for the Qwen tokenizer only.
-    """
-    template: str = pipeline.prompt_template_encode
-    prefix = template.split("<|vision_start|>")[0].split("{}")[0]
-    return len(pipeline.tokenizer(prefix)["input_ids"])

@@ -36,3 +36,13 @@ def load_processor(checkpoint: str, revision: str | None) -> ImageOnlyProcessor 
         ),
         Qwen2Tokenizer.from_pretrained(checkpoint, subfolder="tokenizer", revision=revision),
     )
+
+
+def template_prefix_length(pipeline: Any) -> int:
+    """Count the tokens of the system prompt, whose hidden states are cut off.
+
+    The stock pipelines say 64, which is right for the Qwen tokenizer only.
+    """
+    template: str = pipeline.prompt_template_encode
+    prefix = template.split("<|vision_start|>")[0].split("{}")[0]
+    return len(pipeline.tokenizer(prefix)["input_ids"])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -73,7 +74,7 @@ def _assemble(family: Literal["edit", "edit_plus"], zero_cond_t: bool, seed: int
         tokenizer = byte_tokenizer()
         image_processor = Qwen2VLImageProcessorPil(min_pixels=28 * 28, max_pixels=256 * 256)
         return _PIPELINES[family](
-            scheduler=_scheduler(),
+            scheduler=scheduler(),
             vae=_vae(),
             text_encoder=_text_encoder(tokenizer),
             tokenizer=tokenizer,
@@ -82,8 +83,8 @@ def _assemble(family: Literal["edit", "edit_plus"], zero_cond_t: bool, seed: int
         )
 
 
-def _scheduler() -> FlowMatchEulerDiscreteScheduler:
-    # The scheduler configuration of Qwen-Image-Edit-2509.
+def scheduler() -> FlowMatchEulerDiscreteScheduler:
+    """The scheduler as Qwen-Image-Edit-2509 configures it."""
     return FlowMatchEulerDiscreteScheduler(
         use_dynamic_shifting=True,
         base_shift=0.5,
@@ -107,10 +108,34 @@ def _vae() -> AutoencoderKLQwenImage:
     ).eval()
 
 
-def _text_encoder(tokenizer: Any) -> Qwen2_5_VLForConditionalGeneration:
+def rope(*sections: int) -> dict[str, Any]:
+    """The text encoder's rotary positions; ``sections`` go to time, height and width."""
+    return {"rope_type": "default", "rope_theta": 1_000_000.0, "mrope_section": [*sections]}
+
+
+def text_encoder_config(
+    tokenizer: Any, text: Mapping[str, Any], vision: Mapping[str, Any]
+) -> Qwen2_5_VLConfig:
+    """The text encoder's configuration at the given sizes, for the tokens of ``tokenizer``."""
     special = tokenizer.convert_tokens_to_ids
-    config = Qwen2_5_VLConfig(
+    return Qwen2_5_VLConfig(
         text_config={
+            **text,
+            "bos_token_id": special("<|im_start|>"),
+            "eos_token_id": special("<|im_end|>"),
+        },
+        vision_config=dict(vision),
+        image_token_id=special("<|image_pad|>"),
+        video_token_id=special("<|video_pad|>"),
+        vision_start_token_id=special("<|vision_start|>"),
+        vision_end_token_id=special("<|vision_end|>"),
+    )
+
+
+def _text_encoder(tokenizer: Any) -> Qwen2_5_VLForConditionalGeneration:
+    config = text_encoder_config(
+        tokenizer,
+        text={
             "vocab_size": len(tokenizer),
             "hidden_size": _HIDDEN,
             "intermediate_size": 2 * _HIDDEN,
@@ -118,15 +143,9 @@ def _text_encoder(tokenizer: Any) -> Qwen2_5_VLForConditionalGeneration:
             "num_attention_heads": 4,
             "num_key_value_heads": 2,
             "max_position_embeddings": 8192,
-            "rope_parameters": {
-                "rope_type": "default",
-                "rope_theta": 1_000_000.0,
-                "mrope_section": [2, 3, 3],
-            },
-            "bos_token_id": special("<|im_start|>"),
-            "eos_token_id": special("<|im_end|>"),
+            "rope_parameters": rope(2, 3, 3),
         },
-        vision_config={
+        vision={
             "depth": 2,
             "hidden_size": 32,
             "intermediate_size": 64,
@@ -135,10 +154,6 @@ def _text_encoder(tokenizer: Any) -> Qwen2_5_VLForConditionalGeneration:
             "window_size": 56,
             "fullatt_block_indexes": [1],
         },
-        image_token_id=special("<|image_pad|>"),
-        video_token_id=special("<|video_pad|>"),
-        vision_start_token_id=special("<|vision_start|>"),
-        vision_end_token_id=special("<|vision_end|>"),
     )
     return Qwen2_5_VLForConditionalGeneration(config).eval()
 
