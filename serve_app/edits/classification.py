@@ -125,7 +125,11 @@ RULES: tuple[Rule, ...] = (
     _rule(_S, "en", "a style",
           r"\b(?:styles?|styli[sz]ed?|restyle|ghibli|pixar|disney|anime|manga|watercolou?rs?"
           r"|pixel art|line art|pop art|cyberpunk|steampunk|impressionis[tm]|van gogh|monet"
-          r"|lego|claymation|3d render|ukiyo-e|photorealistic)\b"),
+          r"|lego|claymation|3d render|ukiyo-e|photorealistic|gr[ae]yscale|monochrome|sepia"
+          r"|(?:pencil )?outlines?|negative|invert (?:the )?(?:picture|image|photo|colou?rs?))\b"),
+    _rule(_S, "en", "the time of day",
+          r"\b(?:(?:make|turn) (?:it|this|the [\w]{1,30})(?: into)?(?: an?)? night(?:time)?"
+          r"|at night(?:time)?)\b"),
     _rule(_S, "en", "a style",
           rf"\b(?:as|into|like|in) (?:an? )?(?:[\w'-]{{1,30}} )?{_EN_ART}\b"),
     _rule(_S, "en", "a viewpoint",
@@ -142,14 +146,16 @@ RULES: tuple[Rule, ...] = (
           r"(?:into|to look|look|as)\b"),
     _rule(_S, "zh", "a style",
           r"风格|画风|卡通|动漫|动画|漫画|水彩|油画|素描|水墨|国画|吉卜力|宫崎骏|像素|赛博朋克|插画"
-          r"|手绘|皮克斯|迪士尼|印象派|梵高"),
+          r"|手绘|皮克斯|迪士尼|印象派|梵高|黑白(?!相间|条纹|格)|棕褐色老?照片|反色|线稿"),
+    _rule(_S, "zh", "the time of day", r"夜晚|夜景"),
     _rule(_S, "zh", "a viewpoint",
           r"视角|角度|旋转|俯视|仰视|鸟瞰|转身|镜头|(?:侧面|背面|正面)(?:看|视|图|照)"
           r"|从(?:后面|背后|侧面|正面|上方|上面|下面|下方)(?:看|拍|观)"),
     _rule(_S, "zh", "a character", r"角色|人物形象|表情包|姿势|吉祥物|手办"),
     _rule(_S, "ko", "a style",
           r"(?<!헤어)(?<!헤어 )스타일|화풍|지브리|만화|애니|카툰|수채화|유화|수묵화|스케치|픽셀"
-          r"|일러스트|디즈니|픽사|사이버펑크|풍으로"),
+          r"|일러스트|디즈니|픽사|사이버펑크|풍으로|흑백|세피아|(?:색[을상]? ?)?반전|윤곽선"),
+    _rule(_S, "ko", "the time of day", r"(?<![가-힣])밤(?:으로| 풍경| 장면)"),
     _rule(_S, "ko", "a viewpoint",
           r"시점|각도|앵글|회전|조감도|뒷모습|옆모습"
           r"|(?:뒤|위|옆|아래|정면|측면)에서 (?:본|보는|바라)"),
@@ -158,23 +164,28 @@ RULES: tuple[Rule, ...] = (
     _rule(_A, "en", "adding",
           r"\b(?:add|insert|place|attach|include|wearing|wear|give (?:him|her|them|it|the))\b"),
     _rule(_A, "en", "removing",
-          r"\b(?:remove|delete|erase|get rid of|take (?:out|away|off)|clean up|crop out)\b"),
+          r"\b(?:remove|delete|erase|get rid of|take (?:[\w'-]{1,30} ){0,4}?(?:out|away|off)"
+          r"|clean up|crop out)\b"),
     _rule(_A, "en", "replacing", r"\b(?:replace|swap|substitute|exchange)\b"),
     _rule(_A, "en", "a colour",
           r"\b(?:recolou?r|colori[sz]e|(?:change|make|turn|paint|dye) "
           rf"(?:[\w'-]{{1,30}} ){{0,6}}?{_EN_COLOUR})\b"),
     _rule(_A, "en", "the background", r"\b(?:backgrounds?|backdrop)\b"),
     _rule(_A, "en", "moving or sizing",
-          r"\b(?:move|enlarge|resize|shrink|blur|sharpen|brighten)\b"),
+          r"\b(?:move|shift|enlarge|resize|shrink|bigger|larger|smaller|(?:reduce|increase) the size"
+          r"|blur|sharpen|brighten)\b"),
     _rule(_A, "zh", "adding", rf"{_ZH_ADD}|放上|戴上|穿上|加(?=[一两二三几个只顶条副朵])"),
     _rule(_A, "zh", "removing", rf"{_ZH_REMOVE}|移走|拿掉"),
     _rule(_A, "zh", "replacing", r"替换|换掉|更换"),
+    _rule(_A, "zh", "moving or sizing", r"移到|移动|挪到|放大|缩小|变大|变小"),
     _rule(_A, "zh", "a colour",
           r"颜色|(?:变|改|换|涂|染)[成为]?[^,]{0,4}?[红橙黄绿蓝紫黑白灰粉棕金银]色"),
     _rule(_A, "zh", "the background", r"背景"),
-    _rule(_A, "ko", "adding", rf"{_KO_ADD}|더해|씌워|입혀|그려 ?넣"),
+    _rule(_A, "ko", "adding", rf"{_KO_ADD}|더해|씌워|입혀|그려 ?넣"
+          r"|에 (?:[^ ]{1,12} ){1,4}?그려 ?줘"),
     _rule(_A, "ko", "removing", rf"{_KO_REMOVE}|빼 ?(?:줘|주)"),
     _rule(_A, "ko", "replacing", r"교체|대체"),
+    _rule(_A, "ko", "moving or sizing", r"옮겨|옮기|이동|크게|작게|확대|축소"),
     _rule(_A, "ko", "a colour", r"색상|색깔|색(?:으로|을|로)|염색"),
     _rule(_A, "ko", "the background", r"배경"),
     # Verbs that say nothing of their own: with a style they are semantic, with words text.
