@@ -16,7 +16,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	@touch $@
 
-demo: $(INSTALLED) ## serve configs/local.yaml, edit a sample, keep serving (ONCE=1: stop after it)
+demo: $(INSTALLED) ## serve configs/local.yaml, edit samples, keep serving (ONCE=1: stop after it)
 	$(BIN)/qwen-edit demo configs/local.yaml --port $(PORT) $(if $(ONCE),--once)
 
 test: $(INSTALLED) ## run the tests

@@ -15,6 +15,7 @@ from benchmarks.interleave import Measurement, interleaved, median_ratio, summar
 from benchmarks.report import REPOSITORY, Figure, Target, publish, wide_console
 from benchmarks.serving import editor_threads
 from benchmarks.sides import Edit, EngineSide, StockSide
+from benchmarks.tiny import tiny_model
 from serve_app.serve_config import check
 
 SIDE = 128
@@ -42,17 +43,15 @@ def main() -> None:
     console = wide_console()
     config = check(REPOSITORY / "configs" / "local.yaml")[0]
     threads = editor_threads(config)
-    model = config.model.model_copy(update={"device": "cpu"})
     figures: list[Figure] = []
-    details: dict[str, Any] = {
-        "model": model.model_dump(include={"checkpoint", "vae_area", "condition_area"})
-    }
-    with (
-        tempfile.TemporaryDirectory() as name,
-        Apart(threads, StockSide, model, Path(name)) as stock,
-    ):
-        details["torch_threads"] = stock.call("threads")  # the checkpoint is made by now
-        with Apart(threads, EngineSide, model, Path(name), len(MIXED)) as engine:
+    details: dict[str, Any] = {"torch_threads": threads}
+    with tempfile.TemporaryDirectory() as name:
+        model = tiny_model(Path(name))
+        details["model"] = model.model_dump(include={"name", "vae_area", "condition_area"})
+        with (
+            Apart(threads, StockSide, model) as stock,
+            Apart(threads, EngineSide, model, len(MIXED)) as engine,
+        ):
             console.print("One request, end to end, against the stock pipeline …")
             for steps in STEPS:
                 _one_request(engine, stock, steps, figures, details)

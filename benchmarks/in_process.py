@@ -73,7 +73,7 @@ class InProcess:
     """Takes an uploaded file all the way to its stored result; use it from one event loop."""
 
     def __init__(self, config: ServiceConfig, folder: Path) -> None:
-        self._engine = Engine.load(config.model, config.engine, folder)
+        self._engine = Engine.load(config.model, config.engine)
         self._engine.warm_up()
         self._decoder = DecodePool(config.limits)
         self.editor = TimedEditor(self._engine)

@@ -1,6 +1,6 @@
 """What memory modes and speed options hold, cost and change: `python -m benchmarks.memory_modes`.
 
-All on the miniature, beside everything on the device in float32.
+All on the tiny untrained miniature, beside everything on the device in float32.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from benchmarks.interleave import interleaved, median_ratio, summary
 from benchmarks.report import REPOSITORY, Figure, Target, publish, wide_console
 from benchmarks.serving import editor_threads
 from benchmarks.sides import Edit, EngineSide
+from benchmarks.tiny import tiny_model
 from serve_app.config import AccelerationConfig, MemoryConfig, ModelConfig
 from serve_app.engine.acceleration import accelerate_transformer
-from serve_app.engine.miniature.create import create_miniature
 from serve_app.images.pixels import RGB
 from serve_app.serve_config import check
 
@@ -63,8 +63,8 @@ MODES = (
 class ModeSide(EngineSide):
     """The engine in one mode."""
 
-    def __init__(self, model: ModelConfig, folder: Path, acceleration: AccelerationConfig) -> None:
-        super().__init__(model, folder, 1)
+    def __init__(self, model: ModelConfig, acceleration: AccelerationConfig) -> None:
+        super().__init__(model, 1)
         accelerate_transformer(self._checkpoint.pipeline, acceleration)
 
     def weights(self) -> dict[str, int]:
@@ -92,15 +92,12 @@ def main() -> None:
     details: dict[str, Any] = {"steps": STEPS, "torch_threads": threads}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        create_miniature(folder / "miniature")
-        quantized = write_gguf(folder / "miniature" / "transformer", folder / GGUF)
+        model = tiny_model(folder)
+        quantized = write_gguf(Path(model.checkpoint) / "transformer", folder / GGUF)
         details["gguf_weights_in_q8_0"] = quantized
-        model = config.model.model_copy(
-            update={"device": "cpu", "checkpoint": str(folder / "miniature")}
-        )
         for side in sorted({mode.side for mode in MODES}):
             sized = model.model_copy(update={"vae_area": side**2})
-            with Apart(threads, ModeSide, sized, folder, AccelerationConfig()) as plain:
+            with Apart(threads, ModeSide, sized, AccelerationConfig()) as plain:
                 details["everything on the device"] = {"weights_bytes": plain.call("weights")}
                 for mode in MODES:
                     if mode.side == side:
@@ -114,12 +111,12 @@ def main() -> None:
 
 def _settings(
     mode: Mode, model: ModelConfig, folder: Path
-) -> tuple[ModelConfig, Path, AccelerationConfig]:
+) -> tuple[ModelConfig, AccelerationConfig]:
     memory = dict(mode.memory)
     if "gguf" in memory:
         memory["gguf"] = folder / memory["gguf"]
     changed = model.model_copy(update={"memory": MemoryConfig.model_validate(memory)})
-    return changed, folder, AccelerationConfig.model_validate(mode.acceleration)
+    return changed, AccelerationConfig.model_validate(mode.acceleration)
 
 
 def _compare(mode: Mode, plain: Apart, other: Apart, figures: list[Figure]) -> dict[str, Any]:

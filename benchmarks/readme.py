@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from benchmarks.report import RESULTS
 
-PROGRAMS = ("engine", "scheduling", "http")
+PROGRAMS = ("miniature", "engine", "scheduling", "http")
 
 
-def table() -> str:
-    """Every figure that has a target, as a Markdown table."""
+def table(programs: Sequence[str] = PROGRAMS) -> str:
+    """Every figure of ``programs`` that has a target, as a Markdown table."""
     lines = ["| what | measured | target | beside it, in the same run |", "|---|---|---|---|"]
-    for program in PROGRAMS:
+    for program in programs:
         for figure in json.loads((RESULTS / f"{program}.json").read_text())["figures"]:
             if figure["target"] is not None:
                 measured = f"{figure['value']:.3g} {figure['unit']}"

@@ -6,7 +6,6 @@ import random
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Any
 
 from benchmarks.policies import FirstComeFirstServed
@@ -21,8 +20,8 @@ WARM_UP = 3
 class ScheduledSide(Side):
     """Edits arrive by the clock; ``baseline`` serves them one at a time, as they come."""
 
-    def __init__(self, model: ModelConfig, folder: Path, baseline: bool) -> None:
-        super().__init__(model, folder)
+    def __init__(self, model: ModelConfig, baseline: bool) -> None:
+        super().__init__(model)
         policy = FirstComeFirstServed() if baseline else None
         # What a plain pipeline behind a queue does: encode, denoise and decode in turn.
         beside = False if baseline else None

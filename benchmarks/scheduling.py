@@ -19,6 +19,7 @@ from benchmarks.scheduling_picture import draw
 from benchmarks.serving import editor_threads
 from benchmarks.sides import Edit as RealEdit
 from benchmarks.simulation import Edit, simulate
+from benchmarks.tiny import tiny_model
 from benchmarks.traces import (
     SIZE_512,
     SIZE_1024,
@@ -51,7 +52,6 @@ ENCODE_REPEATS = 7
 def main() -> None:
     console = wide_console()
     config = check(REPOSITORY / "configs" / "local.yaml")[0]
-    model = config.model.model_copy(update={"device": "cpu"})
     figures: list[Figure] = []
     details: dict[str, Any] = {}
     console.print("Simulated: an H200 by its published step times …")
@@ -59,7 +59,7 @@ def main() -> None:
     console.print("Simulated: a tenant that sends ten times more …")
     _fairness(figures, details)
     with tempfile.TemporaryDirectory() as name:
-        _measured(console.print, Path(name), model, editor_threads(config), figures, details)
+        _measured(console.print, tiny_model(Path(name)), editor_threads(config), figures, details)
     draw(details, RESULTS / "scheduling.png")
     publish(console, "scheduling", figures, details)
 
@@ -139,17 +139,15 @@ def _half(step_seconds: Callable[[int, int], float]) -> Callable[[int, int], flo
 
 def _measured(
     say: Callable[[str], None],
-    folder: Path,
     model: ModelConfig,
     threads: int,
     figures: list[Figure],
     details: dict[str, Any],
 ) -> None:
     with (
-        Apart(threads, ScheduledSide, model, folder, True) as baseline,
-        Apart(threads, ScheduledSide, model, folder, False) as engine,
+        Apart(threads, ScheduledSide, model, True) as baseline,
+        Apart(threads, ScheduledSide, model, False) as engine,
     ):
-        baseline.call("threads")  # the checkpoint is made by now
         say("The real engine: Poisson arrivals of two sizes …")
         _poisson(baseline, engine, figures, details)
         say("The real engine: short edits behind long ones …")

@@ -6,7 +6,6 @@ import asyncio
 import dataclasses
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,8 +44,8 @@ class Edit(NamedTuple):
 class Side:
     """A loaded checkpoint, and edits laid out for it."""
 
-    def __init__(self, model: ModelConfig, folder: Path) -> None:
-        self._checkpoint = load_checkpoint(model, folder)
+    def __init__(self, model: ModelConfig) -> None:
+        self._checkpoint = load_checkpoint(model)
 
     def threads(self) -> int:
         return torch.get_num_threads()
@@ -100,8 +99,8 @@ class StockSide(Side):
 class EngineSide(Side):
     """This engine, with its device thread."""
 
-    def __init__(self, model: ModelConfig, folder: Path, max_batch_size: int) -> None:
-        super().__init__(model, folder)
+    def __init__(self, model: ModelConfig, max_batch_size: int) -> None:
+        super().__init__(model)
         # The same edit is timed again and again: nothing may be remembered of the time before.
         self._engine = Engine(self._checkpoint, EngineConfig(reuse_bytes=0))
         # For comparing batches: whoever is there shares the next step.

@@ -34,12 +34,12 @@ def demo(
         "configs/local.yaml"
     ),
     once: Annotated[
-        bool, typer.Option("--once", help="Stop after the edit instead of serving on.")
+        bool, typer.Option("--once", help="Stop after the edits instead of serving on.")
     ] = False,
     port: Annotated[int, typer.Option(help="HTTP port.", min=1, max=65535)] = 8000,
     out: Annotated[Path, typer.Option(help="Folder for the pictures and the log.")] = Path("demo"),
 ) -> None:
-    """Start the service, edit a sample photo over HTTP, and show what came out."""
+    """Start the service, edit three samples over HTTP, and show what came out."""
     from serve_app.demo import run_demo
 
     with _told_plainly():

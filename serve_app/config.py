@@ -99,7 +99,9 @@ class MemoryConfig(Section):
 class FewStepConfig(Section):
     """A distilled few-step adapter (Lightning), made part of the weights at the start."""
 
-    adapter: Path = Field(description="Its safetensors file.")
+    adapter: Path = Field(
+        description="Its safetensors file, or `miniature`: the one that comes with the miniature."
+    )
     scale: float = Field(1.0, gt=0.0, le=4.0)
     scheduler: Literal["lightning", "checkpoint"] = Field(
         "lightning", description="lightning: a fixed shift of 3 and no terminal stretch."
@@ -112,8 +114,8 @@ class ModelConfig(Section):
     name: str = Field("qwen-image-edit", description="Name in /v1/models and in requests.")
     checkpoint: str = Field(
         "miniature",
-        description="Hub id, folder, or `miniature`: a tiny model of the same architecture, "
-        "created in `storage.root`, that runs every line of the real path on a CPU.",
+        description="Hub id, folder, or `miniature`: a small model of the same architecture that "
+        "comes with this package, edits drawn scenes and runs all of the real path on a CPU.",
     )
     revision: str | None = Field(
         None, description="Hub commit to load. Required for hub ids, so that weights can't move."
@@ -285,8 +287,8 @@ class StorageConfig(Section):
 
     root: str = Field(
         "~/.cache/qwen-edit-serve",
-        description="A folder or any fsspec URL (s3://…). The cache and the miniature "
-        "need a local folder: `local_root`.",
+        description="A folder or any fsspec URL (s3://…). The cache needs a local folder: "
+        "`local_root`.",
     )
     local_root: Path | None = Field(None, description="Defaults to `root` if that is local.")
 

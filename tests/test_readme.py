@@ -43,7 +43,7 @@ def test_the_shell_examples_edit_a_picture(code: str, folder: Path, service: Ser
     printed = run(["bash", "-euc"], code, folder, service)
     for header in ("id", "seed", "verdict", "attempts", "cache"):
         assert f"x-edit-{header}: " in printed
-    assert Image.open(folder / "edited.png").size == (512, 512)
+    assert Image.open(folder / "edited.png").size == (64, 64)
 
 
 @pytest.mark.parametrize("code", PYTHON)

@@ -20,7 +20,7 @@ from diffusers import (
 from transformers import Qwen2_5_VLForConditionalGeneration
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from serve_app.engine.miniature.create import rope, scheduler, text_encoder_config
+from serve_app.engine.miniature.architecture import rope, scheduler, text_encoder_config
 from serve_app.engine.miniature.tokenizer import byte_tokenizer
 from serve_app.engine.processor import ImageOnlyProcessor, template_prefix_length
 

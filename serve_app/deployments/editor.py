@@ -23,7 +23,7 @@ class Editor:
     def __init__(self, config: ServiceConfig) -> None:
         from serve_app.engine.engine import Engine
 
-        self._engine = Engine.load(config.model, config.engine, config.storage.folder)
+        self._engine = Engine.load(config.model, config.engine)
         self._engine.warm_up()
 
     async def describe(self) -> ModelDescription:

@@ -172,8 +172,8 @@ RULES: tuple[Rule, ...] = (
           rf"(?:[\w'-]{{1,30}} ){{0,6}}?{_EN_COLOUR})\b"),
     _rule(_A, "en", "the background", r"\b(?:backgrounds?|backdrop)\b"),
     _rule(_A, "en", "moving or sizing",
-          r"\b(?:move|shift|enlarge|resize|shrink|bigger|larger|smaller|(?:reduce|increase) the size"
-          r"|blur|sharpen|brighten)\b"),
+          r"\b(?:move|shift|enlarge|resize|shrink|bigger|larger|smaller"
+          r"|(?:reduce|increase) the size|blur|sharpen|brighten)\b"),
     _rule(_A, "zh", "adding", rf"{_ZH_ADD}|放上|戴上|穿上|加(?=[一两二三几个只顶条副朵])"),
     _rule(_A, "zh", "removing", rf"{_ZH_REMOVE}|移走|拿掉"),
     _rule(_A, "zh", "replacing", r"替换|换掉|更换"),

@@ -22,7 +22,8 @@ class ModelDescription:
 
     ``revision`` names the exact weights: a hub commit, or a digest of a local folder.
     ``max_images`` is how many input images the pipeline family takes. ``adapters`` are those
-    of the configured folder, by name.
+    of the configured folder, by name. ``edits`` lists all that a miniature can do; the real
+    models have no such list.
     """
 
     name: str
@@ -33,6 +34,7 @@ class ModelDescription:
     dtype: str
     device: str
     adapters: tuple[AdapterDescription, ...] = ()
+    edits: tuple[str, ...] = ()
 
     def adapter(self, name: str) -> AdapterDescription:
         """The adapter called ``name``; raises ``UnusableAdapter`` if there is none."""

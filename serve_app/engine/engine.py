@@ -7,7 +7,6 @@ import math
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -49,11 +48,11 @@ class Engine:
         self.loop = DeviceLoop(checkpoint, config)
 
     @classmethod
-    def load(cls, model: ModelConfig, config: EngineConfig, local_root: Path) -> Engine:
+    def load(cls, model: ModelConfig, config: EngineConfig) -> Engine:
         """Load the configured checkpoint, make it fast, and start the device thread."""
         if config.threads:
             torch.set_num_threads(config.threads)
-        checkpoint = load_checkpoint(model, local_root)
+        checkpoint = load_checkpoint(model)
         accelerate_transformer(checkpoint.pipeline, config.acceleration)
         return cls(checkpoint, config)
 

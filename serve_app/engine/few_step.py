@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from peft.tuners.lora import LoraLayer
 from safetensors import SafetensorError
 
 from serve_app.config import FewStepConfig
+from serve_app.engine.miniature.pretrained import FEW_STEP, MINIATURE
 from serve_app.errors import ConfigurationError
 
 # Published with the adapters (github.com/ModelTC/Qwen-Image-Lightning, README): they were
@@ -36,6 +38,13 @@ _PARAM = "model.few_step.adapter"
 _NAME = "few_step"
 
 
+def adapter_file(config: FewStepConfig) -> Path:
+    """The adapter's file: the one that is named, or the miniature's own."""
+    if str(config.adapter) == MINIATURE:
+        return FEW_STEP
+    return config.adapter.expanduser()
+
+
 def fuse_few_step(pipeline: Any, config: FewStepConfig) -> None:
     """Add the adapter to the transformer's weights and set the scheduler it was made for.
 
@@ -43,7 +52,7 @@ def fuse_few_step(pipeline: Any, config: FewStepConfig) -> None:
     bring adapters of their own. The weights must not be quantized yet. Raises
     ``ConfigurationError`` if the file is missing, broken, or made for another model.
     """
-    file = config.adapter.expanduser()
+    file = adapter_file(config)
     if not file.is_file():
         raise ConfigurationError("`model.few_step.adapter` is a file that is not there.", _PARAM)
     # By name, not by content: alpha may be in the file's header, which diffusers reads.

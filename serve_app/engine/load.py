@@ -14,8 +14,9 @@ from diffusers import DiffusionPipeline, QwenImageEditPipeline, QwenImageEditPlu
 from serve_app.config import MemoryConfig, ModelConfig
 from serve_app.edits.model import ModelDescription
 from serve_app.engine.adapters import Adapters
-from serve_app.engine.few_step import fuse_few_step
-from serve_app.engine.miniature.create import CARD, VERSION, create_miniature
+from serve_app.engine.few_step import adapter_file, fuse_few_step
+from serve_app.engine.miniature.create import read_card
+from serve_app.engine.miniature.pretrained import MINIATURE, SHIPPED
 from serve_app.engine.placement import place
 from serve_app.engine.processor import load_processor, template_prefix_length
 from serve_app.engine.quantization import load_reduced_transformer, quantize
@@ -23,8 +24,6 @@ from serve_app.engine.revision import file_revision, folder_revision
 from serve_app.errors import ConfigurationError
 
 logger = logging.getLogger(__name__)
-
-MINIATURE = "miniature"
 
 _FAMILIES: dict[str, tuple[type[Any], str]] = {
     "QwenImageEditPipeline": (QwenImageEditPipeline, "qwen-image-edit"),
@@ -100,14 +99,14 @@ class Checkpoint:
         return rotary_positions - int(tokens_per_side)
 
 
-def load_checkpoint(config: ModelConfig, local_root: Path) -> Checkpoint:
+def load_checkpoint(config: ModelConfig) -> Checkpoint:
     """Load the checkpoint that ``config`` names.
 
     Raises ``ConfigurationError`` for an unknown pipeline class, a hub id without a pinned
     revision, a device, file or package that is not there, or an adapter of another model.
     Weights are read from safetensors and GGUF files only.
     """
-    source, revision = _locate(config, local_root)
+    source, revision = _locate(config)
     pipeline_class, family = _family(source, revision)
     device = _device(config.device)
     dtype = _dtype(config.dtype, device)
@@ -117,15 +116,17 @@ def load_checkpoint(config: ModelConfig, local_root: Path) -> Checkpoint:
     pipeline.prompt_template_encode_start_idx = template_prefix_length(pipeline)
     plus = pipeline_class is QwenImageEditPlusPipeline
     adapters = Adapters(pipeline, config.adapters)
+    card = read_card(Path(source))
     description = ModelDescription(
         name=config.name,
         family=family,
         revision=_weights_revision(revision or folder_revision(Path(source)), config),
-        miniature=(Path(source) / CARD).is_file(),
+        miniature=card is not None,
         max_images=config.max_images if plus else 1,
         dtype=str(dtype).removeprefix("torch."),
         device=str(device),
         adapters=adapters.descriptions,
+        edits=tuple(card.get("edits", ())) if card else (),
     )
     logger.info("loaded %s, %s on %s", description.name, description.revision, device)
     return Checkpoint(
@@ -182,16 +183,13 @@ def _changes(memory: MemoryConfig) -> Iterator[str]:
 def _few_step(config: ModelConfig) -> Iterator[str]:
     if config.few_step is not None:
         few_step = config.few_step
-        digest = file_revision(few_step.adapter.expanduser())
+        digest = file_revision(adapter_file(few_step))
         yield f"{few_step.scheduler}-{digest}-{few_step.scale:g}"
 
 
-def _locate(config: ModelConfig, local_root: Path) -> tuple[str, str | None]:
+def _locate(config: ModelConfig) -> tuple[str, str | None]:
     if config.checkpoint == MINIATURE:
-        folder = local_root / "models" / f"miniature-{VERSION}"
-        if not (folder / CARD).is_file():
-            create_miniature(folder)
-        return str(folder), None
+        return str(SHIPPED), None
     folder = Path(config.checkpoint).expanduser()
     if folder.is_dir():
         return str(folder), None

@@ -101,7 +101,15 @@ class FakeGpuService:
         if not self.warm:
             raise NotReady("No editor is warm yet.", None, 2.5)
         return ModelDescription(
-            MODEL, "plus", "r" * 40, True, self.max_images, "float32", "cpu", (ADAPTER,)
+            MODEL,
+            "plus",
+            "r" * 40,
+            True,
+            self.max_images,
+            "float32",
+            "cpu",
+            (ADAPTER,),
+            ("recolour an object",),
         )
 
     async def ready(self) -> bool:

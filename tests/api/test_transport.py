@@ -332,6 +332,7 @@ async def test_the_model(surface: Surface) -> None:
         "family": "plus",
         "revision": "r" * 40,
         "miniature": True,
+        "edits": ["recolour an object"],
         "max_images": 4,
         "dtype": "float32",
         "device": "cpu",

@@ -30,7 +30,7 @@ def _load(folder: Path) -> Checkpoint:
         vae_area=AREA,
         condition_area=CONDITION_AREA,
     )
-    return load_checkpoint(config, folder.parent)
+    return load_checkpoint(config)
 
 
 @pytest.fixture(scope="session")

@@ -36,7 +36,7 @@ def load(folder: Path, **memory: Any) -> Any:
             "memory": memory,
         }
     )
-    return load_checkpoint(config, folder.parent).pipeline
+    return load_checkpoint(config).pipeline
 
 
 @torch.no_grad()

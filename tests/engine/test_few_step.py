@@ -67,7 +67,7 @@ def load(folder: Path, **changes: Any) -> Checkpoint:
             **changes,
         }
     )
-    return load_checkpoint(config, folder.parent)
+    return load_checkpoint(config)
 
 
 @torch.no_grad()

@@ -45,7 +45,7 @@ def folder(made: Path, tmp_path: Path) -> Path:
 
 def load(checkpoint: Path | str, **changes: object) -> Checkpoint:
     config = ModelConfig(checkpoint=str(checkpoint), **{"device": "cpu", **changes})
-    return load_checkpoint(config, Path("/nonexistent"))
+    return load_checkpoint(config)
 
 
 # Refused
@@ -100,19 +100,7 @@ def test_pickled_weights_are_refused(folder: Path, component: str) -> None:
         load(folder)
 
 
-# The miniature by name
-
-
-def test_the_miniature_is_made_once_and_used_again(tmp_path: Path) -> None:
-    config = ModelConfig(device="cpu")
-    first = load_checkpoint(config, tmp_path)
-    (folder,) = (tmp_path / "models").iterdir()
-    times = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
-    again = load_checkpoint(config, tmp_path)
-    assert times == {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
-    assert list((tmp_path / "models").iterdir()) == [folder]
-    assert first.description == again.description
-    assert first.description.miniature
+# Miniatures that are made at once
 
 
 def test_threads_that_make_it_at_once_all_succeed(tmp_path: Path) -> None:

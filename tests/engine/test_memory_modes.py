@@ -77,7 +77,7 @@ def load(folder: Path, memory: dict[str, Any] | None = None, **changes: Any) -> 
         memory=MemoryConfig.model_validate(memory or {}),
         **changes,
     )
-    return load_checkpoint(config, folder.parent)
+    return load_checkpoint(config)
 
 
 def with_file(memory: dict[str, Any], gguf_file: Path) -> dict[str, Any]:
@@ -143,9 +143,9 @@ def test_what_changes_pixels_changes_the_revision(
 async def test_tiles_change_a_large_canvas_a_little(folder: Path, plain: Checkpoint) -> None:
     large = {"vae_area": 320 * 320}
     config = ModelConfig(checkpoint=str(folder), device="cpu", condition_area=CONDITION_AREA)
-    whole = load_checkpoint(config.model_copy(update=large), folder.parent)
+    whole = load_checkpoint(config.model_copy(update=large))
     tiles = MemoryConfig(vae_tiling=True)
-    tiled = load_checkpoint(config.model_copy(update={**large, "memory": tiles}), folder.parent)
+    tiled = load_checkpoint(config.model_copy(update={**large, "memory": tiles}))
     one, other = await edit(whole, 320), await edit(tiled, 320)
     assert 0 < np.abs(one.astype(int) - other.astype(int)).mean() < 8
     assert tiled.description.revision != whole.description.revision

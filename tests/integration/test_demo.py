@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import sys
@@ -32,11 +33,17 @@ def test_the_demo_serves_edits_shows_and_stops(tmp_path: Path) -> None:
     config.write_text(yaml.safe_dump(settings))
     done = demo(str(config), "--once", "--port", str(free_port()), "--out", str(tmp_path))
     assert done.returncode == 0, done.stdout + (tmp_path / "serve.log").read_text()
-    before, after = (Image.open(tmp_path / f"{name}.png") for name in ("before", "after"))
-    assert before.size == after.size == (512, 512)
-    assert before.tobytes() != after.tobytes()
-    assert "verdict" in done.stdout
-    assert "before-after.png" in done.stdout
+    for number in (1, 2, 3):
+        before, after = (
+            Image.open(tmp_path / f"{name}-{number}.png") for name in ("before", "after")
+        )
+        assert before.size == after.size == (64, 64)
+        assert before.tobytes() != after.tobytes()
+    assert done.stdout.count("verdict  pass_unverified") == 3
+    assert {"appearance", "semantic", "text"} == set(re.findall(r"planned  (\w+):", done.stdout))
+    with Image.open(tmp_path / "before-after.png") as both:
+        assert both.width > 2 * 64
+        assert both.height > 3 * 64
 
 
 def test_a_port_in_use_is_told_plainly(tmp_path: Path) -> None:

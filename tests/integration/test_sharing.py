@@ -21,7 +21,7 @@ async def _edit(client: httpx.AsyncClient, **form: str) -> httpx.Response:
     return await client.post(
         "/v1/images/edits",
         files={"image": ("a.png", PICTURE, "image/png")},
-        data={"prompt": "make it night", **form},
+        data={"prompt": "make it night", "max_attempts": "1", **form},
     )
 
 

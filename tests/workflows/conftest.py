@@ -17,27 +17,32 @@ from serve_app.config import (
 )
 from serve_app.edits.request import EditRequest
 from serve_app.engine.engine import Engine
+from serve_app.engine.miniature.create import create_miniature
 from serve_app.images.pixels import DecodedImage
 from tests.conftest import photo
 
 
 @pytest.fixture(scope="session")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("models")
+def model(tmp_path_factory: pytest.TempPathFactory) -> ModelConfig:
+    """The tiny miniature with random weights: it changes every picture, and quickly."""
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    create_miniature(folder)
+    return ModelConfig(
+        name="miniature", checkpoint=str(folder), vae_area=64 * 64, condition_area=56 * 56
+    )
 
 
 @pytest.fixture(scope="session")
-def engine(models: Path) -> Iterator[Engine]:
-    model = ModelConfig(name="miniature", vae_area=64 * 64, condition_area=56 * 56)
-    engine = Engine.load(model, EngineConfig(), models)
+def engine(model: ModelConfig) -> Iterator[Engine]:
+    engine = Engine.load(model, EngineConfig())
     yield engine
     engine.close()
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> ServiceConfig:
+def config(model: ModelConfig, tmp_path: Path) -> ServiceConfig:
     return ServiceConfig(
-        model=ModelConfig(name="miniature", vae_area=64 * 64, condition_area=56 * 56),
+        model=model,
         planning=PlanningConfig(num_inference_steps=3, max_attempts=3),
         cache=CacheConfig(lease_s=5),
         storage=StorageConfig(root=str(tmp_path)),

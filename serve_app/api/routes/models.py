@@ -41,6 +41,7 @@ def _model_body(model: ModelDescription) -> dict[str, Any]:
         "family": model.family,
         "revision": model.revision,
         "miniature": model.miniature,
+        "edits": list(model.edits),
         "max_images": model.max_images,
         "dtype": model.dtype,
         "device": model.device,
