@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -32,6 +33,8 @@ from serve_app.engine.miniature.pretrained import EDITS, FEW_STEP, MINIATURE, SH
 from serve_app.engine.miniature.scenes import draw_pair
 from serve_app.engine.miniature.text_training import TokenTemplate
 from serve_app.engine.processor import load_processor
+from serve_app.serve_config import check
+from tests.conftest import ROOT
 
 MOST_BYTES = 25_000_000
 
@@ -131,3 +134,27 @@ def test_the_adapter_is_another_revision() -> None:
     few = load_checkpoint(model_config(MINIATURE, 64, Way(4, few_step=True))).description.revision
     assert few.startswith(plain)
     assert few != plain
+
+
+def test_the_lightning_configuration_edits_with_the_miniature(easy: list[Example]) -> None:
+    """configs/lightning.yaml, with nothing but checkpoint, adapter and canvas exchanged."""
+    (config,) = check(ROOT / "configs" / "lightning.yaml")
+    way = Way(config.planning.num_inference_steps or 0, few_step=True)
+    assert config.planning.true_cfg_scale == way.true_cfg_scale
+    few_step = config.model.few_step
+    assert few_step is not None
+    exchanged = model_config(MINIATURE, 64, way)
+    model = config.model.model_copy(
+        update={
+            **exchanged.model_dump(include={"checkpoint", "device", "vae_area", "condition_area"}),
+            "dtype": "auto",
+            "few_step": few_step.model_copy(update={"adapter": Path(MINIATURE)}),
+        }
+    )
+    engine = Engine.load(model, EngineConfig(max_batch_size=config.engine.max_batch_size))
+    try:
+        jobs = [job(example, way, seed) for seed, example in enumerate(easy[:12])]
+        scores = scored(easy[:12], asyncio.run(edit_all(engine, jobs)))
+    finally:
+        engine.close()
+    assert np.mean([one.succeeded for one in scores]) >= 0.5
