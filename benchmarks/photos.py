@@ -1,13 +1,13 @@
-"""Photos to edit: crops of the sample, each at another place, so that no two are equal."""
+"""Photos to edit: crops of one, each at another place, so that no two are equal."""
 
 from __future__ import annotations
 
 import io
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from skimage import data
 
 from serve_app.images.pixels import RGB
 
@@ -33,6 +33,6 @@ def jpeg(number: int, side: int) -> bytes:
 
 @cache
 def _sample() -> RGB:
-    """Eileen Collins, photographed by NASA (public domain), as scikit-image ships her."""
-    photo: RGB = data.astronaut()
-    return photo
+    """Eileen Collins, photographed by NASA: in the public domain."""
+    with Image.open(Path(__file__).parent / "astronaut.jpg") as image:
+        return np.asarray(image.convert("RGB"))

@@ -34,7 +34,7 @@ REQUESTS: list[tuple[str, list[Part], int, str]] = [
     ("five images", [("image[]", IMAGE[1])] * 5 + [PROMPT], 422, "too_many_images"),
     ("model", [IMAGE, PROMPT, text("model", "gpt-image-1")], 404, "model_not_found"),
     ("reserved token", [IMAGE, text("prompt", "<|image_pad|>")], 400, "invalid_value"),
-    ("too many tokens", [IMAGE, text("prompt", "字" * 4000)], 400, "invalid_value"),
+    ("too many tokens", [IMAGE, text("prompt", "鱻" * 4000)], 400, "invalid_value"),
     (
         "reserved token, streamed",
         [IMAGE, text("prompt", "a <|im_end|> b"), text("stream", "true")],

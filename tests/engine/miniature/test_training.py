@@ -33,7 +33,6 @@ from serve_app.engine.miniature.flow_training import (
 from serve_app.engine.miniature.latent_pool import LatentPool, Latents
 from serve_app.engine.miniature.pretrained import open_checkpoint, plain_copy, silence_vision
 from serve_app.engine.miniature.scenes import draw_pair
-from serve_app.engine.miniature.stage import Stage
 from serve_app.engine.miniature.text_training import (
     KINDS,
     SLOTS,
@@ -213,63 +212,6 @@ def test_understood_counts_what_is_read_right_in_all(tokenizer: object) -> None:
 
     assert understood(Telling(True), tokenizer, batches=1, seed=1) == 1.0  # type: ignore[arg-type]
     assert understood(Telling(False), tokenizer, batches=1, seed=1) == 0.0  # type: ignore[arg-type]
-
-
-# Stages
-
-
-def regression(tmp_path: Path, seconds: float) -> tuple[Stage, nn.Linear]:
-    torch.manual_seed(1)
-    model = nn.Linear(4, 1)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.05)
-    return Stage("line", model, [optimizer], tmp_path, seconds, decay=0.9, warm_up=1), model
-
-
-def line_loss(model: nn.Linear) -> object:
-    generator = torch.Generator().manual_seed(0)
-
-    def loss_of(step: int) -> tuple[torch.Tensor, dict[str, float]]:
-        x = torch.randn(16, 4, generator=generator)
-        return (model(x)[:, 0] - x.sum(dim=1)).pow(2).mean(), {"number": step}
-
-    return loss_of
-
-
-def test_a_stage_learns_within_its_time_and_logs(tmp_path: Path) -> None:
-    stage, model = regression(tmp_path, 1.5)
-    stage.train(line_loss(model))  # type: ignore[arg-type]
-    assert stage.done
-    lines = [json.loads(line) for line in (tmp_path / "line.jsonl").read_text().splitlines()]
-    assert lines[-1]["loss"] < 0.1 * lines[0]["loss"] + 1e-3
-    assert [line["step"] for line in lines] == sorted({line["step"] for line in lines})
-    torch.testing.assert_close(model.weight, torch.ones(1, 4), atol=0.05, rtol=0)
-
-
-def test_a_stage_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    first, model = regression(tmp_path, 0.5)
-    first.train(line_loss(model))  # type: ignore[arg-type]
-    again, other = regression(tmp_path, 1.0)
-    assert (again.step, again.spent) == (first.step, first.spent)
-    assert not again.done
-    again.train(line_loss(other))  # type: ignore[arg-type]
-    assert again.step > first.step
-    done, _ = regression(tmp_path, 1.0)
-    assert done.done
-
-
-def test_an_interrupted_write_leaves_the_last_state(tmp_path: Path) -> None:
-    stage, model = regression(tmp_path, 0.3)
-    stage.train(line_loss(model))  # type: ignore[arg-type]
-    (tmp_path / "line.unfinished").write_bytes(b"half of a state")
-    assert regression(tmp_path, 1.0)[0].step == stage.step
-
-
-def test_an_average_of_few_steps_forgets_the_first_weights(tmp_path: Path) -> None:
-    torch.manual_seed(1)
-    model = nn.Linear(4, 1)
-    stage = Stage("far", model, [torch.optim.SGD(model.parameters(), lr=0.2)], tmp_path, 0.3)
-    stage.train(line_loss(model))  # type: ignore[arg-type]
-    torch.testing.assert_close(model.weight, torch.ones(1, 4), atol=0.1, rtol=0)
 
 
 # The transformer and its adapter
