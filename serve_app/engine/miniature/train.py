@@ -105,6 +105,7 @@ class Training:
         start_from: Path | None = None,
         sizes: Sizes | None = None,
         families: int | None = None,
+        log_every: int = 50,
     ) -> None:
         self._earlier_minutes = 0.0
         if start_from is not None:
@@ -118,6 +119,7 @@ class Training:
         self._families = families or FAMILIES[size]
         self._out = out
         self._seconds = seconds
+        self._log_every = log_every
         self._device = device
         self._fresh = start_from is None
         _require_same_run(out, {"size": size, "start_from": start_from and str(start_from)})
@@ -197,6 +199,7 @@ class Training:
             self._budget("autoencoder"),
             warm_up=100,
             constant_until=0.0,
+            log_every=self._log_every,
         )
         if stage.done or self._begun("text", "transformer"):
             stage.use_average()
@@ -220,6 +223,7 @@ class Training:
             decay=0.99,
             warm_up=100,
             constant_until=0.0,
+            log_every=self._log_every,
         )
         if stage.done or self._begun("transformer"):
             stage.use_average()
@@ -243,6 +247,7 @@ class Training:
             self._out,
             self._budget("transformer"),
             decay=0.9985,
+            log_every=self._log_every,
         )
         for block in transformer.transformer_blocks:
             block.compile()

@@ -290,7 +290,8 @@ def test_a_minute_of_training_lowers_every_loss_and_resumes(tmp_path: Path) -> N
     """A minute of all stages, a little more in the same folder, then on from the result."""
     cpu = torch.device("cpu")
     for seconds in (60, 75):
-        Training("small", tmp_path / "run", seconds, cpu, sizes=QUICK, families=64).run()
+        run = tmp_path / "run"
+        Training("small", run, seconds, cpu, sizes=QUICK, families=64, log_every=5).run()
     logs = {
         stage: [json.loads(it) for it in (tmp_path / "run" / f"{stage}.jsonl").open()]
         for stage in ("autoencoder", "text", "transformer", "few_step")
