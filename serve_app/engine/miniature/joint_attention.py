@@ -1,8 +1,8 @@
 """The transformer's joint attention in plain matrix products, for training.
 
 Equal to the stock processor but for rounding. On a CPU torch's fused attention has a slow
-backward pass, and complex numbers, which the stock rotary positions use, can't be compiled:
-measured on two cores, a training step takes 2.5 times as long with the stock processor.
+backward pass (measured on two cores: 57 % of a compiled training step), and complex numbers, which
+the stock rotary positions use, can't be compiled.
 """
 
 from __future__ import annotations

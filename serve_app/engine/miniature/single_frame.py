@@ -2,8 +2,8 @@
 
 ``AutoencoderKLQwenImage`` convolves in three dimensions over a time axis that pictures don't
 have: two thirds of its multiplications meet padding. On one frame only the last slice of a
-causal kernel counts, so a convolution in two dimensions does the same. Measured on two cores,
-with bfloat16 and compiled: training is 6 times as fast.
+causal kernel counts, so a convolution in two dimensions does the same. These forwards also keep
+bfloat16 and compile well, which on two cores made training another 3 times as fast.
 """
 
 from __future__ import annotations
