@@ -42,12 +42,14 @@ import serve_app
 assert pathlib.Path(serve_app.__file__).is_relative_to(sys.argv[1]), serve_app.__file__
 from serve_app.config import EngineConfig
 from serve_app.engine.engine import Engine
-from serve_app.engine.miniature.evaluate import Way, edit_all, examples, job, model_config, scored
-drawn = examples(3, 64)
+from serve_app.engine.miniature.evaluate import Example, Way, edit_all, job, model_config, scored
+from serve_app.engine.miniature.samples import SAMPLES, SIDE
+pairs = [SAMPLES[name] for name in ("balloon", "shop", "meadow")]
+drawn = [Example(pair, *pair.pictures(SIDE)) for pair in pairs]
 engine = Engine.load(model_config("miniature", 64, Way(8)), EngineConfig())
 scores = scored(drawn, asyncio.run(edit_all(engine, [job(it, Way(8), 0) for it in drawn])))
 engine.close()
-print("edited", len(scores))
+print("edited", sum(one.succeeded for one in scores))
 """
 
 

@@ -61,10 +61,7 @@ def train_few_step(flow: FlowMatching, out: Path, seconds: float) -> dict[str, t
         constant_until=0.2,
     )
     flow.sigmas, flow.unconditional, flow.copies = sigmas_of_few_steps, 0.0, 0.0
-    if stage.done:
-        stage.use_average()
-    else:
-        stage.train(flow.loss_of_steps())
+    stage.complete(flow.loss_of_steps)
     layers = get_peft_model_state_dict(transformer)
     return {name: weight.cpu().to(torch.float16) for name, weight in layers.items()}
 

@@ -63,6 +63,16 @@ class Stage:
         """Whether the budget is used up."""
         return self.spent >= self.seconds
 
+    def complete(self, losses: Callable[[], LossOfStep], *, frozen: bool = False) -> None:
+        """Train what is left, and put the average in place; ``frozen`` trains no more.
+
+        ``losses`` makes the loss of a step, with all that it needs, only where it is needed.
+        """
+        if self.done or frozen:
+            self.use_average()
+        else:
+            self.train(losses())
+
     def train(self, loss_of: LossOfStep) -> None:
         """Take steps until the budget is used up, then leave the averaged weights in place."""
         saved = last = time.monotonic()

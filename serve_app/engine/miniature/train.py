@@ -201,10 +201,10 @@ class Training:
             constant_until=0.0,
             log_every=self._log_every,
         )
-        if stage.done or self._begun("text", "transformer"):
-            stage.use_average()
-        else:
-            stage.train(autoencoder_training.loss_of_steps(vae, self._sizes, self._device))
+        stage.complete(
+            lambda: autoencoder_training.loss_of_steps(vae, self._sizes, self._device),
+            frozen=self._begun("text", "transformer"),
+        )
         self._stages.append(stage)
         autoencoder_training.set_latent_statistics(vae, self._sizes)
 
@@ -225,10 +225,10 @@ class Training:
             constant_until=0.0,
             log_every=self._log_every,
         )
-        if stage.done or self._begun("transformer"):
-            stage.use_average()
-        else:
-            stage.train(text_training.loss_of_steps(reader, tokenizer))
+        stage.complete(
+            lambda: text_training.loss_of_steps(reader, tokenizer),
+            frozen=self._begun("transformer"),
+        )
         self._stages.append(stage)
         read_right = text_training.understood(reader, tokenizer)
         console.print(f"Instructions read right in all: {read_right:.1%}")
@@ -251,10 +251,7 @@ class Training:
         )
         for block in transformer.transformer_blocks:
             block.compile()
-        if stage.done:
-            stage.use_average()
-        else:
-            stage.train(flow.loss_of_steps())
+        stage.complete(flow.loss_of_steps)
         self._stages.append(stage)
 
 
