@@ -97,7 +97,7 @@ class MemoryConfig(Section):
 
 
 class FewStepConfig(Section):
-    """A distilled few-step adapter (Lightning), made part of the weights at the start."""
+    """A distilled few-step adapter (Lightning): part of the weights, or beside them for drafts."""
 
     adapter: Path = Field(
         description="Its safetensors file, or `miniature`: the one that comes with the miniature."
@@ -105,6 +105,16 @@ class FewStepConfig(Section):
     scale: float = Field(1.0, gt=0.0, le=4.0)
     scheduler: Literal["lightning", "checkpoint"] = Field(
         "lightning", description="lightning: a fixed shift of 3 and no terminal stretch."
+    )
+    use: Literal["always", "drafts"] = Field(
+        "always",
+        description="always: fused into the weights at the start, all edits take the steps and "
+        "guidance of `planning`; drafts: kept beside the weights, for attempts in few steps that "
+        "full edits follow where they fail.",
+    )
+    steps: PositiveInt = Field(4, description="Steps of a draft.")
+    true_cfg_scale: float = Field(
+        1.0, ge=1.0, le=20.0, description="Guidance of a draft; none at 1, as it was distilled."
     )
 
 
@@ -137,12 +147,22 @@ class ModelConfig(Section):
 
     @model_validator(mode="after")
     def _few_step_fits_the_weights(self) -> Self:
-        if self.few_step is not None and self.memory.gguf is not None:
+        if self.fused is not None and self.memory.gguf is not None:
             raise ValueError(
                 "`few_step` can't be fused into the weights of a `memory.gguf` file: use a file "
-                "that was made with the adapter, or `memory.quantization`"
+                "that was made with the adapter, `memory.quantization`, or `use: drafts`"
             )
         return self
+
+    @property
+    def fused(self) -> FewStepConfig | None:
+        """The few-step adapter, if it is part of the weights."""
+        return self.few_step if self.few_step and self.few_step.use == "always" else None
+
+    @property
+    def drafts(self) -> FewStepConfig | None:
+        """The few-step adapter, if it is for drafts only."""
+        return self.few_step if self.few_step and self.few_step.use == "drafts" else None
 
 
 class SchedulingConfig(Section):
@@ -268,7 +288,28 @@ class PlanningConfig(Section):
     num_inference_steps: PositiveInt | None = Field(
         None, description="Overrides every type: for few-step models 4 or 8."
     )
-    max_attempts: int = Field(2, ge=1, le=4, description="Edits until one passes, default.")
+    quality: Literal["draft", "standard", "best"] = Field(
+        "standard",
+        description="draft: one attempt, by the few-step model where there are "
+        "drafts; standard: the full model where that fails; best: the full model, 4 attempts.",
+    )
+    max_attempts: int = Field(
+        2, ge=1, le=4, description="Edits until one passes, at standard quality."
+    )
+    guidance_step: PositiveFloat = Field(
+        1.0, description="How far a further attempt moves true_cfg_scale, where that may help."
+    )
+    more_steps: PositiveFloat = Field(
+        0.2, description="Steps that a further attempt takes more, as a share of the planned."
+    )
+    ask_model: bool = Field(
+        False,
+        description="Let the text encoder choose the edit type of `auto` and rewrite the prompts "
+        "of failed attempts, if it answers sanely; rules do it otherwise.",
+    )
+    ask_s: PositiveFloat = Field(
+        20.0, description="After so long without its answer the rules do it, seconds."
+    )
 
 
 class CacheConfig(Section):
@@ -307,15 +348,68 @@ class StorageConfig(Section):
         return Path(self.root).expanduser()
 
 
-class QualityConfig(Section):
-    """Thresholds of the checks; sources in the modules of `quality/`."""
+class CheckLimits(Section):
+    """From where on a check warns or rejects, in its own unit; with neither it only informs."""
 
+    warn: float | None = Field(None, description="Beyond it the edit passes with a reason.")
+    fail: float | None = Field(None, description="Beyond it the edit is rejected.")
+
+
+class JudgeConfig(Section):
+    """The model that says whether the instruction was followed, which pixels can't tell."""
+
+    kind: Literal["none", "text_encoder", "similarity"] = Field(
+        "none",
+        description="text_encoder: the editors' own Qwen2.5-VL is asked yes-or-no questions, if "
+        "it answers sanely; similarity: a CLIP or SigLIP compares both pictures with the words.",
+    )
+    checkpoint: str | None = Field(
+        None, description="Folder or hub id of the CLIP or SigLIP (similarity)."
+    )
+    revision: str | None = Field(
+        None, description="Hub commit to load. Required for hub ids, so that weights can't move."
+    )
+    device: Literal["cpu", "cuda", "mps"] = Field("cpu", description="Where it runs (similarity).")
+    threshold: Fraction = Field(0.5, description="Least score that passes, 0..1.")
+    patience_s: PositiveFloat = Field(
+        30.0, description="An edit is judged without it after so long, seconds."
+    )
+
+    @model_validator(mode="after")
+    def _similarity_has_a_checkpoint(self) -> Self:
+        if (self.kind == "similarity") != (self.checkpoint is not None):
+            raise ValueError("`checkpoint` and `kind: similarity` belong together: set both")
+        return self
+
+
+EditTypeName = Literal["semantic", "appearance", "text", "hybrid"]
+
+
+class QualityConfig(Section):
+    """What the checks decide by; the table of limits is in `quality/table.py`."""
+
+    checks: dict[str, dict[EditTypeName, CheckLimits | None]] = Field(
+        {},
+        description="Limits in place of the table's, by check and edit type; null switches a "
+        "check off, `{}` makes it a figure.",
+    )
     collapse_std: PositiveFloat = Field(6.0, description="Least standard deviation, 0..255.")
     collapse_entropy: PositiveFloat = Field(0.5, description="Least luma entropy, bits.")
     collapse_flatness: Fraction = Field(0.35, description="Largest spectral flatness.")
     no_op_area: Fraction = Field(0.0015, description="Least share of changed pixels.")
     no_op_delta_e: PositiveFloat = Field(9.0, description="Least 99.9th percentile of dE.")
     no_op_cast: PositiveFloat = Field(3.0, description="Least median Lab shift.")
+    oversaturation_chroma: float = Field(
+        1.35, gt=1.0, description="Largest mean Lab chroma, as a multiple of the original's."
+    )
+    oversaturation_clipping: PositiveFloat = Field(
+        0.05, description="Largest growth of the share of clipped pixels."
+    )
+    read_text: bool = Field(
+        True, description="Read words (OCR); off, the checks of text are skipped."
+    )
+    judge: JudgeConfig = JudgeConfig()
+    threads: PositiveInt = Field(2, description="CPU threads per validator replica.")
     side: PositiveInt = Field(768, description="Longest side the checks look at, pixels.")
 
 
@@ -373,6 +467,11 @@ class ServiceConfig(Section):
     quality: QualityConfig = QualityConfig()
     deployments: DeploymentsConfig = DeploymentsConfig()
 
+    @property
+    def asks_model(self) -> bool:
+        """Whether anybody would put questions to the editors' text encoder."""
+        return self.planning.ask_model or self.quality.judge.kind == "text_encoder"
+
     @model_validator(mode="after")
     def _editors_can_refuse(self) -> Self:
         if self.deployments.editor.max_ongoing_requests <= self.engine.max_pending:
@@ -405,5 +504,10 @@ class ServiceConfig(Section):
             raise ValueError(
                 "`engine.acceleration.compile` does not work with `model.adapters`: every "
                 "adapter and every scale would compile again, in the middle of edits"
+            )
+        if self.model.drafts is not None:
+            raise ValueError(
+                "`engine.acceleration.compile` does not work with `model.few_step.use: drafts`, "
+                "whose adapter is switched on and off inside the compiled blocks: choose one"
             )
         return self

@@ -180,6 +180,12 @@ class DeadlineExceeded(EditServiceError):
     status = 504
 
 
+class NoAnswer(EditServiceError):
+    """500: the model can't be asked, or had no answer; an edit then goes on without one."""
+
+    code = "no_answer"
+
+
 class EditFailed(EditServiceError):
     """500: the engine could not produce an image for this request."""
 

@@ -92,6 +92,8 @@ def _rule(
     return Rule(edit_type, language, re.compile(pattern), label, weak)
 
 
+_REMOVING = "removing"
+_BACKGROUND, _MOVING = "the background", "moving or sizing"
 _T, _S, _A = EditType.TEXT, EditType.SEMANTIC, EditType.APPEARANCE
 
 RULES: tuple[Rule, ...] = (
@@ -163,31 +165,31 @@ RULES: tuple[Rule, ...] = (
     # Add, remove, replace: the rest must stay.
     _rule(_A, "en", "adding",
           r"\b(?:add|insert|place|attach|include|wearing|wear|give (?:him|her|them|it|the))\b"),
-    _rule(_A, "en", "removing",
+    _rule(_A, "en", _REMOVING,
           r"\b(?:remove|delete|erase|get rid of|take (?:[\w'-]{1,30} ){0,4}?(?:out|away|off)"
           r"|clean up|crop out)\b"),
     _rule(_A, "en", "replacing", r"\b(?:replace|swap|substitute|exchange)\b"),
     _rule(_A, "en", "a colour",
           r"\b(?:recolou?r|colori[sz]e|(?:change|make|turn|paint|dye) "
           rf"(?:[\w'-]{{1,30}} ){{0,6}}?{_EN_COLOUR})\b"),
-    _rule(_A, "en", "the background", r"\b(?:backgrounds?|backdrop)\b"),
-    _rule(_A, "en", "moving or sizing",
+    _rule(_A, "en", _BACKGROUND, r"\b(?:backgrounds?|backdrop)\b"),
+    _rule(_A, "en", _MOVING,
           r"\b(?:move|shift|enlarge|resize|shrink|bigger|larger|smaller"
           r"|(?:reduce|increase) the size|blur|sharpen|brighten)\b"),
     _rule(_A, "zh", "adding", rf"{_ZH_ADD}|放上|戴上|穿上|加(?=[一两二三几个只顶条副朵])"),
-    _rule(_A, "zh", "removing", rf"{_ZH_REMOVE}|移走|拿掉"),
+    _rule(_A, "zh", _REMOVING, rf"{_ZH_REMOVE}|移走|拿掉"),
     _rule(_A, "zh", "replacing", r"替换|换掉|更换"),
-    _rule(_A, "zh", "moving or sizing", r"移到|移动|挪到|放大|缩小|变大|变小"),
+    _rule(_A, "zh", _MOVING, r"移到|移动|挪到|放大|缩小|变大|变小"),
     _rule(_A, "zh", "a colour",
           r"颜色|(?:变|改|换|涂|染)[成为]?[^,]{0,4}?[红橙黄绿蓝紫黑白灰粉棕金银]色"),
-    _rule(_A, "zh", "the background", r"背景"),
+    _rule(_A, "zh", _BACKGROUND, r"背景"),
     _rule(_A, "ko", "adding", rf"{_KO_ADD}|더해|씌워|입혀|그려 ?넣"
           r"|에 (?:[^ ]{1,12} ){1,4}?그려 ?줘"),
-    _rule(_A, "ko", "removing", rf"{_KO_REMOVE}|빼 ?(?:줘|주)"),
+    _rule(_A, "ko", _REMOVING, rf"{_KO_REMOVE}|빼 ?(?:줘|주)"),
     _rule(_A, "ko", "replacing", r"교체|대체"),
-    _rule(_A, "ko", "moving or sizing", r"옮겨|옮기|이동|크게|작게|확대|축소"),
+    _rule(_A, "ko", _MOVING, r"옮겨|옮기|이동|크게|작게|확대|축소"),
     _rule(_A, "ko", "a colour", r"색상|색깔|색(?:으로|을|로)|염색"),
-    _rule(_A, "ko", "the background", r"배경"),
+    _rule(_A, "ko", _BACKGROUND, r"배경"),
     # Verbs that say nothing of their own: with a style they are semantic, with words text.
     _rule(_A, "en", "changing a thing", r"\b(?:change|turn|switch|put)\b", weak=True),
     _rule(_A, "zh", "changing a thing", r"换成|换为|变成|改成|改为|变为|换|修改|放", weak=True),
@@ -232,6 +234,27 @@ def classify(prompt: str) -> Classification:
         reason = f"The instruction mentions {mentioned}: several kinds of change."
         return Classification(EditType.HYBRID, reason)
     return Classification(next(iter(kinds)), f"The instruction mentions {mentioned}.")
+
+
+def takes_away(prompt: str) -> bool:
+    """Whether an instruction removes a thing, which then is no longer seen in the result."""
+    clauses = _CLAUSE_END.split(_prepare(prompt))
+    return any(rule.label == _REMOVING for clause in clauses for rule in _matching(clause))
+
+
+def mentions_background(prompt: str) -> bool:
+    """Whether ``prompt`` is about the background, and so about most of the picture."""
+    return _mentions(prompt, _BACKGROUND)
+
+
+def mentions_moving(prompt: str) -> bool:
+    """Whether ``prompt`` wants something to be elsewhere, or of another size."""
+    return _mentions(prompt, _MOVING)
+
+
+def _mentions(prompt: str, label: str) -> bool:
+    text = _prepare(prompt)
+    return any(rule.pattern.search(text) for rule in RULES if rule.label == label)
 
 
 def _matching(clause: str) -> list[Rule]:

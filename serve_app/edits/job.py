@@ -17,7 +17,8 @@ class EditJob:
     ``images`` are one to four arrays (height, width, 3) uint8, the first being the one
     that is edited. ``seed`` is 0 to 2**63 - 1. Guidance is on where ``true_cfg_scale`` is
     above 1. ``partial_images`` (0 to 3) previews are sent to those who stream. ``mask``
-    (height, width) has the first image's size. ``deadline_s`` is what is left of the
+    (height, width) has the first image's size. ``few_step`` makes it a draft, with the model's
+    few-step adapter and schedule; ``lora`` comes on top. ``deadline_s`` is what is left of the
     caller's patience, seconds. ``tenant`` names whom the device's time is charged to.
     ``subject_id`` is the content id of the first image: edits of one image are sent to the
     same replica, which has it encoded.
@@ -33,6 +34,7 @@ class EditJob:
     partial_images: int = 0
     mask: Editable | None = None
     lora: LoraUse | None = None
+    few_step: bool = False
     priority: int = DEFAULT_PRIORITY
     deadline_s: float | None = None
     tenant: str = ""

@@ -17,13 +17,23 @@ class AdapterDescription:
 
 
 @dataclass(frozen=True, slots=True)
+class FewStepDrafts:
+    """How the model makes drafts, in fewer steps than its own edits and worse than they are."""
+
+    num_inference_steps: int
+    true_cfg_scale: float
+
+
+@dataclass(frozen=True, slots=True)
 class ModelDescription:
     """The loaded checkpoint, as ``/v1/models`` and every result's metadata show it.
 
     ``revision`` names the exact weights: a hub commit, or a digest of a local folder.
     ``max_images`` is how many input images the pipeline family takes. ``adapters`` are those
     of the configured folder, by name. ``edits`` lists all that a miniature can do; the real
-    models have no such list.
+    models have no such list. ``answers`` tells whether its text encoder can be asked questions,
+    which is only found out where somebody would ask. ``drafts`` is ``None`` if it makes none,
+    for lack of a few-step adapter or because all its edits are made with it.
     """
 
     name: str
@@ -35,6 +45,8 @@ class ModelDescription:
     device: str
     adapters: tuple[AdapterDescription, ...] = ()
     edits: tuple[str, ...] = ()
+    answers: bool = False
+    drafts: FewStepDrafts | None = None
 
     def adapter(self, name: str) -> AdapterDescription:
         """The adapter called ``name``; raises ``UnusableAdapter`` if there is none."""

@@ -24,6 +24,14 @@ class EditType(StrEnum):
     HYBRID = "hybrid"  # several of these
 
 
+class Quality(StrEnum):
+    """How much an edit may cost: which model makes it, and how often it is tried."""
+
+    DRAFT = "draft"  # the few-step model where there is one, and one attempt
+    STANDARD = "standard"  # a draft where there are any, and the full model if that fails
+    BEST = "best"  # the full model from the start, and all attempts
+
+
 class CachePolicy(StrEnum):
     """How a request uses the result cache."""
 
@@ -90,6 +98,9 @@ class EditRequest:
     ``priority`` is 0 to 9. ``deadline_s`` is how long the caller waits, seconds from the
     arrival. ``user`` names the tenant that the device is shared with. None of these three
     changes the image.
+
+    ``expected_text`` should be read in the result and ``old_text`` no longer; what is left out
+    is taken from the prompt.
     """
 
     images: tuple[DecodedImage, ...]
@@ -108,6 +119,9 @@ class EditRequest:
     priority: int = DEFAULT_PRIORITY
     deadline_s: float | None = None
     user: str | None = None
+    quality: Quality | None = None
+    expected_text: str | None = None
+    old_text: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """What was asked, images by id; what was left open is left out.
@@ -128,6 +142,9 @@ class EditRequest:
             "cache": str(self.cache),
             "variation": self.variation or None,
             "mask": self.mask and self.mask.id,
+            "quality": self.quality and str(self.quality),
+            "expected_text": self.expected_text,
+            "old_text": self.old_text,
             "lora": self.lora and {"name": self.lora.name, "scale": self.lora.scale},
         }
         return {name: value for name, value in asked.items() if value is not None}

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from serve_app.edits.request import EditType
+from serve_app.edits.text_targets import NO_TEXT, TextTargets
 from serve_app.images.masks import Editable
 from serve_app.images.pixels import RGB
+from serve_app.quality.opinion import Opinion
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -14,7 +16,9 @@ class Case:
     """``edited`` as an edit of ``original``, both (height, width, 3) uint8 sRGB.
 
     They may differ in size. ``finite`` is what the engine says of its numbers. ``mask``
-    (height, width), at the original's size, is where the edit could change it.
+    (height, width), at the original's size, is where the edit could change it. ``prompt`` is
+    the instruction, if it is known, and ``text`` the words it is about. ``opinion`` is a
+    judge model's, if one was asked.
     """
 
     original: RGB
@@ -22,3 +26,6 @@ class Case:
     edit_type: EditType
     finite: bool = True
     mask: Editable | None = None
+    prompt: str = ""
+    text: TextTargets = NO_TEXT
+    opinion: Opinion | None = None

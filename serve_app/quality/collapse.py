@@ -14,36 +14,51 @@ from __future__ import annotations
 
 import numpy as np
 
-from serve_app.quality.subject import Luma, Measurement, Subject
+from serve_app.quality.measurement import Measurement
+from serve_app.quality.subject import Luma, Subject
+
+_PLAIN = 1.0
+"""Standard deviation of luma, 0..255: below it there is nothing to see, whatever was asked."""
 
 
 def finite(subject: Subject) -> Measurement:
-    """Pass if the engine met no NaN or infinity; 1 is finite."""
-    return Measurement(subject.finite, float(subject.finite), 1.0, "at_least")
+    """1 if the engine met no NaN or infinity, else 0."""
+    return Measurement(float(subject.case.finite))
 
 
 def collapse(subject: Subject) -> Measurement:
-    """Pass if contrast, entropy and spectrum of the result are those of a picture.
+    """The smallest margin of contrast, entropy and spectrum, as a multiple of its threshold.
 
-    The value is the smallest margin of the three, as a multiple of its threshold, so that
-    1 is just enough.
+    1 is just enough for a picture.
     """
     config, image, original = subject.config, subject.result_luma, subject.original_luma
     deviation = float(image.std())
     entropy = luma_entropy(image)
     flatness = spectral_flatness(image)
-    margin = min(
-        _share(deviation, min(config.collapse_std, float(original.std()) / 2)),
-        _share(entropy, min(config.collapse_entropy, luma_entropy(original) / 2)),
-        _share(max(config.collapse_flatness, spectral_flatness(original)), flatness),
-        10.0,  # beyond this a margin says nothing, and infinity is no JSON
+    margin = (
+        10.0
+        if deviation >= _PLAIN and _much_is_left(subject)
+        else min(
+            _share(deviation, min(config.collapse_std, float(original.std()) / 2)),
+            _share(entropy, min(config.collapse_entropy, luma_entropy(original) / 2)),
+            _share(max(config.collapse_flatness, spectral_flatness(original)), flatness),
+            10.0,  # beyond this a margin says nothing, and infinity is no JSON
+        )
     )
     evidence = {
         "luma_std": deviation,
         "luma_entropy_bits": entropy,
         "spectral_flatness": flatness,
     }
-    return Measurement(margin >= 1.0, margin, 1.0, "at_least", evidence)
+    return Measurement(margin, evidence)
+
+
+def _much_is_left(subject: Subject) -> bool:
+    """Whether half of the picture is as it was: then what is plain was plain before, or asked for.
+
+    Taking the only thing off a plain ground leaves the ground.
+    """
+    return subject.change.area <= 0.5 and subject.change.cast < 3.0
 
 
 def _share(value: float, of: float) -> float:

@@ -76,10 +76,25 @@ class Report:
     checks: tuple[Check, ...]
 
     @property
-    def severity(self) -> tuple[int, int]:
-        """Orders reports from best to worst: failed checks first, then warnings."""
+    def severity(self) -> tuple[int, int, int]:
+        """Orders reports from best to worst: this is how the best of several attempts is chosen.
+
+        Fewer failed checks are better; among as many, the one whose gravest failure stands
+        lower in the table; among equals the one with fewer warnings.
+        """
         statuses = [check.status for check in self.checks]
-        return statuses.count(CheckStatus.FAIL), statuses.count(CheckStatus.WARN)
+        failed = statuses.count(CheckStatus.FAIL)
+        gravest = -statuses.index(CheckStatus.FAIL) if failed else 0
+        return failed, gravest, statuses.count(CheckStatus.WARN)
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """Names of the failed checks, the gravest first."""
+        return tuple(check.name for check in self.checks if check.status is CheckStatus.FAIL)
+
+    def check(self, name: str) -> Check | None:
+        """The check called ``name``; ``None`` if it did not apply."""
+        return next((check for check in self.checks if check.name == name), None)
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as plain JSON values."""

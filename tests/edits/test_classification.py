@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serve_app.edits.classification import RULES, classify
+from serve_app.edits.classification import RULES, classify, takes_away
 from serve_app.edits.request import EditType
 
 TEXT, SEMANTIC, APPEARANCE, HYBRID = (
@@ -219,6 +219,23 @@ def test_long_adversarial_prompts_are_quick(unit: str) -> None:
     started = time.process_time()
     classify(prompt)
     assert time.process_time() - started < 1.0  # a backtracking pattern takes minutes
+
+
+@pytest.mark.parametrize(
+    ("prompt", "removed"),
+    [
+        ("Remove the cup", True),
+        ("make it blue and erase the spoon", True),
+        ("把杯子去掉", True),
+        ("컵을 지워 주세요", True),
+        ("add a cup", False),
+        ("turn it into a painting", False),
+        ("把杯子改成红色", False),
+        ("컵을 빨간색으로 바꿔 주세요", False),
+    ],
+)
+def test_instructions_that_take_something_away_are_told(prompt: str, removed: bool) -> None:
+    assert takes_away(prompt) is removed
 
 
 def test_every_rule_has_a_plain_label() -> None:

@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serve_app.config import ModelConfig, PlanningConfig, QualityConfig, ServiceConfig
+from serve_app.edits.attempt import AttemptPlan
 from serve_app.edits.content_key import attempt_seed, normalise_prompt
-from serve_app.edits.model import AdapterDescription, ModelDescription
+from serve_app.edits.model import AdapterDescription, FewStepDrafts, ModelDescription
 from serve_app.edits.planning import EditPlan, Planner
-from serve_app.edits.request import CachePolicy, EditRequest, EditType, ExactSize, LoraUse
+from serve_app.edits.request import CachePolicy, EditRequest, EditType, ExactSize, LoraUse, Quality
+from serve_app.edits.text_targets import TextTargets
 from serve_app.errors import UnusableAdapter
 from serve_app.images.masks import EditMask
 from serve_app.images.pixels import DecodedImage
@@ -23,6 +25,8 @@ ADAPTERS = (AdapterDescription("ink", "rev-a", 10), AdapterDescription("oil", "r
 MODEL = ModelDescription(
     "model", "qwen-image-edit-plus", "rev-1", False, 4, "bfloat16", "cuda", ADAPTERS
 )
+
+FIRST = AttemptPlan(1, 7, "make it blue", 4.5, 50)
 
 
 def picture(value: int) -> DecodedImage:
@@ -175,8 +179,11 @@ def test_normalising_a_prompt_twice_changes_nothing(text: str) -> None:
 
 def test_a_job_carries_the_attempts_seed_and_the_pixels() -> None:
     planned = plan(replace(REQUEST, seed=3))
-    job = planned.job(2, partial_images=1)
+    attempt = AttemptPlan(2, planned.seed_of(2), "in other words", 5.0, 12, few_step=True)
+    job = planned.job(attempt, partial_images=1)
     assert job.seed == attempt_seed(3, 2)
+    assert (job.prompt, job.true_cfg_scale, job.num_inference_steps) == ("in other words", 5.0, 12)
+    assert job.few_step
     assert job.partial_images == 1
     assert (job.images[0] == REQUEST.images[0].pixels).all()
 
@@ -191,13 +198,13 @@ def test_a_job_carries_what_the_engine_schedules_by() -> None:
         deadline_s=9.0,
         user="studio-4",
     )
-    job = plan(request).job(1, deadline_s=4.0)
+    job = plan(request).job(FIRST, deadline_s=4.0)
     assert job.mask is free.editable
     assert job.lora == LoraUse("ink", 0.5, "rev-a")
     assert (job.priority, job.deadline_s, job.tenant) == (8, 4.0, "studio-4")
     assert job.subject_id == REQUEST.images[0].id
-    assert plan(request).job(1).deadline_s == 9.0
-    plain = plan(REQUEST).job(1)
+    assert plan(request).job(FIRST).deadline_s == 9.0
+    plain = plan(REQUEST).job(FIRST)
     assert (plain.mask, plain.lora, plain.deadline_s) == (None, None, None)
     assert (plain.priority, plain.tenant) == (5, "")
 
@@ -219,3 +226,51 @@ def test_the_record_says_what_was_asked_and_which_weights_it_meant() -> None:
     left_out = {"mask", "lora", "priority", "deadline_s", "user"}
     assert left_out.isdisjoint(REQUEST.to_json())
     assert "adapter" not in plan(REQUEST).to_json()
+
+
+DRAFTS = FewStepDrafts(4, 1.0)
+
+
+def with_drafts(request: EditRequest, config: ServiceConfig | None = None) -> EditPlan:
+    return Planner(config or ServiceConfig(), replace(MODEL, drafts=DRAFTS)).plan(request)
+
+
+@pytest.mark.parametrize(
+    ("quality", "attempts", "drafts"),
+    [
+        (None, 2, DRAFTS),
+        (Quality.DRAFT, 1, DRAFTS),
+        (Quality.STANDARD, 2, DRAFTS),
+        (Quality.BEST, 4, None),
+    ],
+)
+def test_quality_chooses_the_model_and_the_attempts(
+    quality: Quality | None, attempts: int, drafts: FewStepDrafts | None
+) -> None:
+    planned = with_drafts(replace(REQUEST, quality=quality))
+    assert (planned.max_attempts, planned.drafts) == (attempts, drafts)
+    assert plan(replace(REQUEST, quality=quality)).drafts is None
+    assert with_drafts(replace(REQUEST, quality=quality, max_attempts=3)).max_attempts == 3
+
+
+@pytest.mark.parametrize("asked", [{"num_inference_steps": 9}, {"true_cfg_scale": 2.0}])
+def test_who_sets_steps_or_guidance_gets_the_full_model(asked: dict[str, Any]) -> None:
+    assert with_drafts(replace(REQUEST, **asked)).drafts is None
+
+
+def test_another_way_to_the_kept_attempt_is_another_edit() -> None:
+    keys = {
+        with_drafts(replace(REQUEST, quality=quality, max_attempts=2)).key for quality in Quality
+    }
+    assert len(keys) == 3
+    # Without drafts all three are the same.
+    assert len({plan(replace(REQUEST, quality=it, max_attempts=2)).key for it in Quality}) == 1
+
+
+def test_the_words_of_an_edit_are_those_of_the_request_or_of_the_prompt() -> None:
+    quoted = replace(REQUEST, prompt="change 'OPEN' to 'CLOSED'")
+    assert plan(quoted).text == TextTargets("CLOSED", "OPEN")
+    named = replace(quoted, expected_text="SHUT")
+    assert plan(named).text == TextTargets("SHUT")
+    assert plan(named).key != plan(quoted).key
+    assert named.to_json()["expected_text"] == "SHUT"

@@ -3,8 +3,14 @@
 import numpy as np
 from skimage import data
 
+from serve_app.config import QualityConfig
+from serve_app.edits.request import EditType
 from serve_app.images.geometry import resize
+from serve_app.images.masks import Editable
 from serve_app.images.pixels import RGB
+from serve_app.quality.case import Case
+from serve_app.quality.measurement import Measurement
+from serve_app.quality.subject import Subject
 
 PHOTOS = ("astronaut", "coffee", "chelsea")
 
@@ -26,3 +32,24 @@ def with_square(original: RGB, side: int = 40, colour: tuple[int, int, int] = (2
     edited = original.copy()
     edited[60 : 60 + side, 70 : 70 + side] = colour
     return edited
+
+
+def pair(
+    original: RGB,
+    edited: RGB,
+    *,
+    kind: EditType = EditType.APPEARANCE,
+    finite: bool = True,
+    mask: Editable | None = None,
+    side: int = 768,
+) -> Subject:
+    """Two pictures as the checks see them."""
+    case = Case(original, edited, kind, finite, mask)
+    return Subject.of(case, QualityConfig(side=side))
+
+
+def value(found: Measurement | None) -> float:
+    """The number of a measurement that has one."""
+    if found is None or found.value is None:
+        raise ValueError("nothing was measured")
+    return found.value

@@ -2,22 +2,17 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
-from scipy.ndimage import gaussian_filter
-from skimage.color import rgb2lab
 
-from serve_app.config import QualityConfig
 from serve_app.images.masks import Editable
 from serve_app.images.pixels import RGB
-from serve_app.quality.no_op import change_map, no_op
-from serve_app.quality.subject import Measurement, Subject
-from tests.quality.pictures import PHOTOS, flat, photo, with_square
+from serve_app.quality.measurement import Measurement
+from serve_app.quality.no_op import no_op
+from tests.quality.pictures import PHOTOS, pair, photo, value, with_square
 
 
 def judge(original: RGB, edited: RGB, mask: Editable | None = None) -> Measurement:
-    return no_op(Subject.of(original, edited, True, QualityConfig(), mask))
+    return no_op(pair(original, edited, mask=mask))
 
 
 def box(size: tuple[int, int], left: int, top: int, right: int, bottom: int) -> Editable:
@@ -37,14 +32,14 @@ def test_copies_are_found(name: str) -> None:
     original = photo(name)
     assert judge(original, original).value == 0.0
     for copy in (original, as_jpeg(original, 85), np.clip(original, 1, 254)):
-        assert judge(original, copy).passed is False
+        assert value(judge(original, copy)) < 1
 
 
 @pytest.mark.parametrize("name", PHOTOS)
 def test_edits_count(name: str) -> None:
     original = photo(name)
-    assert judge(original, with_square(original)).passed
-    assert judge(original, 255 - original).passed
+    assert value(judge(original, with_square(original))) >= 1
+    assert value(judge(original, 255 - original)) >= 1
 
 
 @pytest.mark.parametrize("side", [1, 2, 3, 8, 24])
@@ -53,8 +48,8 @@ def test_a_small_masked_edit_counts_in_a_large_picture(side: int) -> None:
     edited = original.copy()
     edited[700 : 700 + side, 900 : 900 + side] = 255 - edited[700 : 700 + side, 900 : 900 + side]
     mask = box((2000, 1500), 900, 700, 900 + side, 700 + side)
-    assert judge(original, edited).passed is False
-    assert judge(original, edited, mask).passed
+    assert value(judge(original, edited)) < 1
+    assert value(judge(original, edited, mask)) >= 1
 
 
 @pytest.mark.parametrize("side", [1, 3, 24, 700])
@@ -63,78 +58,41 @@ def test_a_copy_is_found_inside_of_a_mask(side: int) -> None:
     mask = box((2000, 1500), 900, 700, 900 + side, 700 + side)
     assert judge(original, original, mask).value == 0.0
     for copy in (as_jpeg(original, 92), np.clip(original, 1, 254)):
-        assert judge(original, copy, mask).passed is False
+        assert value(judge(original, copy, mask)) < 1
 
 
 def test_what_changed_beyond_the_mask_does_not_count() -> None:
     original = photo()
     mask = box((256, 256), 150, 150, 200, 200)
-    assert judge(original, with_square(original)).passed
-    assert judge(original, with_square(original), mask).passed is False
+    assert value(judge(original, with_square(original))) >= 1
+    assert value(judge(original, with_square(original), mask)) < 1
 
 
 def test_small_edits_far_apart_are_no_copy() -> None:
     original = photo(size=(1024, 1024))
     mask = box((1024, 1024), 8, 8, 24, 24) | box((1024, 1024), 1000, 1000, 1016, 1016)
     edited = np.where(mask[..., None], 255 - original, original)
-    assert judge(original, edited, mask).passed
-    assert judge(original, original, mask).passed is False
+    assert value(judge(original, edited, mask)) >= 1
+    assert value(judge(original, original, mask)) < 1
 
 
 def test_a_result_of_another_size_is_compared_at_the_originals() -> None:
     original = photo(size=(200, 100))
     larger = photo(size=(400, 200))
     mask = box((200, 100), 100, 30, 180, 90)
-    assert judge(original, larger, mask).passed is False
+    assert value(judge(original, larger, mask)) < 1
     larger[100:140, 240:300] = (0, 255, 0)
-    assert judge(original, larger, mask).passed
+    assert value(judge(original, larger, mask)) >= 1
 
 
 def test_a_pure_change_of_colour_counts() -> None:
     original = photo()
     warmer = np.clip(original + np.array([24, 4, -24]), 0, 255).astype(np.uint8)
     found = judge(original, warmer)
-    assert found.passed
+    assert value(found) >= 1
     assert found.evidence["cast_delta_e"] >= 3
 
 
-def test_the_area_is_that_of_the_edit() -> None:
-    original = flat(100)
-    change = change_map(original, with_square(original, side=64))
-    assert change.area == pytest.approx(64 * 64 / 256**2, rel=0.2)
-    assert change.changed[92, 102]
-    assert not change.changed[200, 200]
-
-
-def test_the_figures_are_those_of_independent_libraries() -> None:
-    original = photo()
-    edited = with_square(original)
-
-    def lab(pixels: RGB) -> np.ndarray:
-        # OpenCV mirrors at the border without repeating the edge, as scipy's "mirror" does.
-        blurred = gaussian_filter(pixels / 255.0, (2, 2, 0), mode="mirror")
-        return rgb2lab(blurred)
-
-    difference = lab(edited) - lab(original)
-    shift = np.median(difference.reshape(-1, 3), axis=0)
-    expected = np.linalg.norm(difference - shift, axis=-1)
-    change = change_map(original, edited)
-    assert np.percentile(np.abs(change.delta_e - expected), 99) < 0.5
-    assert change.strength == pytest.approx(np.percentile(expected, 99.9), rel=0.01)
-    assert change.cast == pytest.approx(np.linalg.norm(shift), abs=0.01)
-
-
-@settings(max_examples=20, deadline=None)
-@given(
-    level=st.integers(30, 220),
-    by=st.tuples(*[st.integers(-25, 25)] * 3),
-)
-def test_an_even_cast_is_no_change_of_area(level: int, by: tuple[int, int, int]) -> None:
-    original = flat(level, (64, 64))
-    change = change_map(original, (original + np.array(by)).astype(np.uint8))
-    assert change.area == 0.0
-    expected = rgb2lab(np.array([[np.add(level, by)]]) / 255) - rgb2lab(
-        np.full((1, 1, 3), level) / 255
-    )
-    # OpenCV reads Lab from an interpolated table: off by up to 0.5 in 200,000 random pairs.
-    assert change.cast == pytest.approx(float(np.linalg.norm(expected)), abs=0.6)
+def test_a_shifted_copy_is_a_copy() -> None:
+    original = photo(size=(256, 256))
+    assert value(judge(original[:-6, :-6], original[6:, 6:])) < 1

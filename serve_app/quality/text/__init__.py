@@ -1,0 +1,1 @@
+"""Reading the words in pictures, and comparing them."""
