@@ -10,6 +10,7 @@ from serve_app.config import ServiceConfig
 from serve_app.edits.job import EditedImage, EditJob, EditorEvent
 from serve_app.edits.model import ModelDescription
 from serve_app.edits.planning import EditPlan
+from serve_app.edits.question import Question, Reply
 from serve_app.edits.request import EditRequest
 from serve_app.edits.result import EditEvent, EditOutcome, EditResult
 from serve_app.engine.engine import Engine
@@ -42,6 +43,9 @@ class TimedEditor:
     def stream(self, job: EditJob) -> AsyncGenerator[EditorEvent, None]:
         return self._engine.stream(job)
 
+    async def ask(self, question: Question) -> Reply:
+        return await self._engine.ask(question)
+
     async def check(self) -> None:
         await self._engine.check()
 
@@ -58,6 +62,9 @@ class TimedRouter:
 
     async def check(self) -> None:
         await self._workflow.check()
+
+    async def ask(self, question: Question) -> Reply:
+        return await self._workflow.ask(question)
 
     async def run(self, plan: EditPlan) -> EditOutcome:
         started = time.perf_counter()

@@ -30,7 +30,7 @@ def build(args: dict[str, Any]) -> Application:
         return deployment.options(**options(getattr(sizes, name), sizes.graceful_shutdown_s))
 
     editor = sized(Editor, "editor", editor_options).bind(config)
-    validator = sized(Validator, "validator").bind(config)
+    validator = sized(Validator, "validator").bind(config, editor)
     cache = sized(Cache, "cache").bind(config)
     router = sized(Router, "router").bind(config, editor, validator, cache)
-    return sized(Ingress, "ingress").bind(config, router)
+    return sized(Ingress, "ingress").bind(config, router, validator)

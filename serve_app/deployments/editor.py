@@ -13,7 +13,8 @@ from serve_app.deployments.affinity import ELSEWHERE
 from serve_app.deployments.calls import call, iterate
 from serve_app.edits.job import EditedImage, EditJob, EditorEvent, Queued
 from serve_app.edits.model import ModelDescription
-from serve_app.errors import Overloaded, ReplicaLost
+from serve_app.edits.question import Question, Reply
+from serve_app.errors import NoAnswer, Overloaded, ReplicaLost
 
 
 @serve.deployment(name="Editor")
@@ -23,7 +24,7 @@ class Editor:
     def __init__(self, config: ServiceConfig) -> None:
         from serve_app.engine.engine import Engine
 
-        self._engine = Engine.load(config.model, config.engine)
+        self._engine = Engine.load(config.model, config.engine, ask=config.asks_model)
         self._engine.warm_up()
 
     async def describe(self) -> ModelDescription:
@@ -36,6 +37,9 @@ class Editor:
         async with aclosing(self._engine.stream(job)) as events:
             async for event in events:
                 yield event
+
+    async def ask(self, question: Question) -> Reply:
+        return await self._engine.ask(question)
 
     async def check(self) -> None:
         await self._engine.check()
@@ -91,6 +95,12 @@ class EditorClient:
             async with aclosing(self._events(job, job.subject_id + ELSEWHERE)) as events:
                 async for event in events:
                     yield event
+
+    async def ask(self, question: Question) -> Reply:
+        """Put a question to any editor; raises ``NoAnswer`` if none could answer it."""
+        if not (await self.describe()).answers:
+            raise NoAnswer("This model can't be asked questions.")
+        return await call("editor", self._handle.ask.remote(question))
 
     async def _edit(self, job: EditJob, session: str) -> EditedImage:
         method = self._handle.options(method_name="edit", session_id=session)

@@ -8,6 +8,7 @@ from ray import serve
 
 from serve_app.config import ServiceConfig
 from serve_app.deployments.router import RouterClient
+from serve_app.deployments.validator import ValidatorClient
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 class Ingress:
     """Decodes and checks what comes in, so that only good requests reach a router."""
 
-    def __init__(self, config: ServiceConfig, router: Any) -> None:
+    def __init__(self, config: ServiceConfig, router: Any, validator: Any) -> None:
         from serve_app.images.decode_pool import DecodePool
         from serve_app.storage.blobs import BlobStore
         from serve_app.workflows.gateway import EditGateway
@@ -26,7 +27,7 @@ class Ingress:
         self._config = config
         self._blobs = BlobStore(config.storage.root)
         self._decoder = DecodePool(config.limits)
-        self._gateway = EditGateway(RouterClient(router), config)
+        self._gateway = EditGateway(RouterClient(router), ValidatorClient(validator), config)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Called by Serve in the replica, after the constructor."""

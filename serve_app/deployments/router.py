@@ -12,9 +12,11 @@ from serve_app.config import ServiceConfig
 from serve_app.deployments.cache import CacheClient
 from serve_app.deployments.calls import call, iterate
 from serve_app.deployments.editor import EditorClient
+from serve_app.deployments.metrics import ReEditCounter
 from serve_app.deployments.validator import ValidatorClient
 from serve_app.edits.model import ModelDescription
 from serve_app.edits.planning import EditPlan
+from serve_app.edits.question import Question, Reply
 from serve_app.edits.result import EditEvent, EditOutcome
 
 
@@ -33,6 +35,7 @@ class Router:
             CacheClient(cache),
             ResultStore(BlobStore(config.storage.root)),
             config,
+            ReEditCounter(),
         )
 
     async def describe(self) -> ModelDescription:
@@ -40,6 +43,9 @@ class Router:
 
     async def check(self) -> None:
         await self._workflow.check()
+
+    async def ask(self, question: Question) -> Reply:
+        return await self._workflow.ask(question)
 
     async def run(self, plan: EditPlan) -> EditOutcome:
         return await self._workflow.run(plan)
@@ -62,6 +68,9 @@ class RouterClient:
 
     async def check(self) -> None:
         await call("router", self._handle.check.remote())
+
+    async def ask(self, question: Question) -> Reply:
+        return await call("router", self._handle.ask.remote(question))
 
     async def run(self, plan: EditPlan) -> EditOutcome:
         return await call("router", self._handle.run.remote(plan))

@@ -8,22 +8,34 @@ from ray import serve
 
 from serve_app.config import ServiceConfig
 from serve_app.deployments.calls import call_again
+from serve_app.deployments.editor import EditorClient
+from serve_app.quality.annotation import Judged
 from serve_app.quality.case import Case
-from serve_app.quality.report import Report
+from serve_app.quality.repair import Mended
 
 
 @serve.deployment(name="Validator")
 class Validator:
-    """Runs the checks in a thread, so that health checks are answered meanwhile."""
+    """Runs the checks in a thread, so that health checks are answered meanwhile.
 
-    def __init__(self, config: ServiceConfig) -> None:
+    ``editor`` is the handle by which a configured judge asks the text encoder.
+    """
+
+    def __init__(self, config: ServiceConfig, editor: Any) -> None:
+        from serve_app.quality.judges import open_judge
         from serve_app.quality.validator import Validator as Checks
         from serve_app.workflows.in_process import ThreadedJudge
 
-        self._judge = ThreadedJudge(Checks(config.quality))
+        client = EditorClient(editor, several=config.deployments.editor.max > 1)
+        judge = open_judge(config.quality, client.ask)
+        patience_s = config.quality.judge.patience_s
+        self._judge = ThreadedJudge(Checks.open(config.quality), judge, patience_s)
 
-    async def judge(self, case: Case) -> Report:
-        return await self._judge.judge(case)
+    async def mend(self, case: Case) -> Mended:
+        return await self._judge.mend(case)
+
+    async def judge(self, case: Case, picture: bool) -> Judged:
+        return await self._judge.judge(case, picture)
 
 
 class ValidatorClient:
@@ -32,5 +44,8 @@ class ValidatorClient:
     def __init__(self, handle: Any) -> None:
         self._handle = handle
 
-    async def judge(self, case: Case) -> Report:
-        return await call_again("validator", lambda: self._handle.judge.remote(case))
+    async def mend(self, case: Case) -> Mended:
+        return await call_again("validator", lambda: self._handle.mend.remote(case))
+
+    async def judge(self, case: Case, picture: bool) -> Judged:
+        return await call_again("validator", lambda: self._handle.judge.remote(case, picture))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 
-from serve_app.edits.planning import EditPlan
 from serve_app.edits.request import EditRequest
 from serve_app.edits.result import EditResult
 from serve_app.quality.report import Verdict
+from serve_app.workflows.re_editing import Stop
+
+_CUT_SHORT = (Stop.TIME, Stop.TROUBLE)
 
 
 class Deadline:
@@ -30,9 +32,9 @@ def time_limit_s(request: EditRequest, request_s: float) -> float:
     return request_s if request.deadline_s is None else min(request_s, request.deadline_s)
 
 
-def cut_short(plan: EditPlan, result: EditResult) -> bool:
+def cut_short(result: EditResult) -> bool:
     """Whether ``result`` is a failure that time or trouble kept from its next try.
 
     Whoever asks for the same edit later is owed that try.
     """
-    return result.verdict == Verdict.FAIL and result.attempts < plan.max_attempts
+    return result.verdict == Verdict.FAIL and result.metadata["stopped"] in _CUT_SHORT

@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from dataclasses import dataclass, replace
 
-from serve_app import __version__
 from serve_app.config import ServiceConfig
+from serve_app.edits.attempt import AttemptPlan
 from serve_app.edits.job import EditedImage, EditJob, Preview, Queued, StepDone
 from serve_app.edits.model import ModelDescription
 from serve_app.edits.planning import EditPlan
+from serve_app.edits.question import Question, Reply
 from serve_app.edits.request import CachePolicy
 from serve_app.edits.result import (
     CacheStatus,
@@ -27,36 +26,20 @@ from serve_app.edits.result import (
     Progress,
     Waiting,
 )
+from serve_app.edits.rewriting import rewriting_question, rewritten
 from serve_app.errors import EditFailed, EditServiceError
 from serve_app.images.encoding import OutputFormat, encode
 from serve_app.quality.case import Case
-from serve_app.quality.report import Report, Verdict
-from serve_app.storage.results import ResultStore, new_result_id
+from serve_app.quality.remedy import Remedy
+from serve_app.storage.results import ResultStore
+from serve_app.workflows.asking import answer_within
 from serve_app.workflows.deadline import Deadline, cut_short, time_limit_s
 from serve_app.workflows.flight import Flights
 from serve_app.workflows.ports import Cache, Editor, EventSink, Judge
+from serve_app.workflows.re_editing import ReEditObserver, Stop, Tried, next_attempt, observe
+from serve_app.workflows.record import Attempt, best_of, make_result
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Attempt:
-    """One try: its pixels, the judgement, and the seconds each stage and all of it took."""
-
-    number: int
-    seed: int
-    edited: EditedImage
-    report: Report
-    seconds: dict[str, float]
-    took_s: float
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "attempt": self.number,
-            "seed": self.seed,
-            "report": self.report.to_json(),
-            "seconds": {stage: round(taken, 4) for stage, taken in self.seconds.items()},
-        }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,12 +62,15 @@ class EditWorkflow:
         cache: Cache,
         results: ResultStore,
         config: ServiceConfig,
+        observer: ReEditObserver | None = None,
     ) -> None:
         self._editor = editor
         self._judge = judge
         self._flights = Flights(cache, config.cache.lease_s)
         self._results = results
         self._request_s = config.limits.request_s
+        self._ask_model, self._ask_s = config.planning.ask_model, config.planning.ask_s
+        self._observer = observer
 
     async def describe(self) -> ModelDescription:
         """The model the editors run."""
@@ -93,6 +79,10 @@ class EditWorkflow:
     async def check(self) -> None:
         """Raise ``NotReady`` unless a warm editor answers."""
         await self._editor.check()
+
+    async def ask(self, question: Question) -> Reply:
+        """Put a question to an editor's text encoder."""
+        return await self._editor.ask(question)
 
     async def run(
         self, plan: EditPlan, sink: EventSink | None = None, partial_images: int = 0
@@ -108,7 +98,7 @@ class EditWorkflow:
         result = await self._edit(order)
         if plan.request.cache is CachePolicy.OFF:
             return EditOutcome(result, CacheStatus.OFF)
-        if not cut_short(plan, result):
+        if not cut_short(result):
             await self._flights.replace(plan.key, result)
         return EditOutcome(result, CacheStatus.MISS)
 
@@ -132,55 +122,89 @@ class EditWorkflow:
             return EditOutcome(await self._edit(order), CacheStatus.MISS)
         async with self._flights.leading(claim):
             result = await self._edit(order)
-            if cut_short(order.plan, result):
+            if cut_short(result):
                 await self._flights.abandon(claim)
             else:
                 await self._flights.fulfil(claim, result)
         return EditOutcome(result, CacheStatus.MISS)
 
     async def _edit(self, order: Order) -> EditResult:
-        """Try until an attempt passes or the budget is spent; keep and store the best.
+        """Try until an attempt passes or nothing is left to try; keep and store the best."""
+        started = time.monotonic()
+        model = await self._editor.describe()
+        attempts, stopped = await self._attempts(order, model)
+        png = await asyncio.to_thread(encode, best_of(attempts).pixels, OutputFormat.PNG, None)
+        seconds = time.monotonic() - started
+        result = make_result(order.plan, model, attempts, stopped, png, seconds)
+        await self._results.put(result)
+        return result
+
+    async def _attempts(self, order: Order, model: ModelDescription) -> tuple[list[Attempt], Stop]:
+        """Run the attempts that the policy plans, as far as time and editors allow.
 
         The caller's time is a budget, too: it must leave room for another attempt like the
         last, or the caller would be gone in the middle of it, without the one that is done.
         """
-        plan, deadline = order.plan, order.deadline
-        started = time.monotonic()
-        model = await self._editor.describe()
         attempts: list[Attempt] = []
-        for number in range(1, plan.max_attempts + 1):
-            if attempts and not deadline.leaves(attempts[-1].took_s):
-                logger.info("no time for attempt %d, an earlier one is kept", number)
-                break
+        tried: list[Tried] = []
+        while not isinstance(planned := next_attempt(order.plan, tried), Stop):
+            if attempts and not order.deadline.leaves(attempts[-1].took_s):
+                logger.info("no time for attempt %d, an earlier one is kept", planned.number)
+                return attempts, Stop.TIME
             try:
-                attempts.append(await self._attempt(order, number))
+                planned = await self._in_better_words(planned, order.plan, tried, model)
+                attempts.append(await self._attempt(order, planned))
             except EditServiceError as error:
                 if not attempts:
                     raise
-                logger.warning("attempt %d failed, an earlier one is kept: %s", number, error.code)
-                break
-            if attempts[-1].report.verdict is not Verdict.FAIL:
-                break
-        best = min(attempts, key=lambda attempt: (attempt.report.severity, attempt.number))
-        png = await asyncio.to_thread(encode, best.edited.pixels, OutputFormat.PNG, None)
-        result = _result(plan, model, attempts, best, png, time.monotonic() - started)
-        await self._results.put(result)
-        return result
+                logger.warning(
+                    "attempt %d failed, an earlier one is kept: %s", planned.number, error.code
+                )
+                return attempts, Stop.TROUBLE
+            tried.append(attempts[-1].tried)
+            observe(tried, self._observer)
+        return attempts, planned
 
-    async def _attempt(self, order: Order, number: int) -> Attempt:
+    async def _in_better_words(
+        self,
+        planned: AttemptPlan,
+        plan: EditPlan,
+        tried: Sequence[Tried],
+        model: ModelDescription,
+    ) -> AttemptPlan:
+        """``planned``, its prompt rewritten by the model where that is wanted and it can."""
+        if not (self._ask_model and model.answers and Remedy.REWRITE in planned.remedies):
+            return planned
+        question = rewriting_question(plan.prompt, tried[-1].report.reasons)
+        reply = await answer_within(self._editor.ask, question, self._ask_s)
+        new = None if reply is None else rewritten(reply, plan.prompt)
+        return planned if new is None else replace(planned, prompt=new)
+
+    async def _attempt(self, order: Order, planned: AttemptPlan) -> Attempt:
         plan, sink = order.plan, order.sink
         started = time.monotonic()
         # The engine refuses what its estimates call too late; the service's own limit doesn't.
         left_s = None if plan.request.deadline_s is None else order.deadline.left_s()
-        job = plan.job(number, order.partial_images, left_s)
-        edited = await (self._editor.edit(job) if sink is None else self._watch(job, number, sink))
+        job = plan.job(planned, order.partial_images, left_s)
+        edited = await (
+            self._editor.edit(job) if sink is None else self._watch(job, planned.number, sink)
+        )
         judged = time.monotonic()
-        report = await self._judge.judge(
-            Case(job.images[0], edited.pixels, plan.edit_type, edited.finite, job.mask)
+        mended = await self._judge.mend(
+            Case(
+                job.images[0],
+                edited.pixels,
+                plan.edit_type,
+                edited.finite,
+                job.mask,
+                # What was asked for, however it was put to the model.
+                prompt=plan.prompt,
+                text=plan.text,
+            )
         )
         ended = time.monotonic()
         seconds = {**edited.seconds, "validate": ended - judged}
-        return Attempt(number, job.seed, edited, report, seconds, ended - started)
+        return Attempt(planned, edited, mended, seconds, ended - started)
 
     async def _watch(self, job: EditJob, number: int, sink: EventSink) -> EditedImage:
         async with aclosing(self._editor.stream(job)) as events:
@@ -196,49 +220,3 @@ class EditWorkflow:
                     case EditedImage():
                         return event
         raise EditFailed("The editor stopped before the image was finished. Try again.")
-
-
-def _result(
-    plan: EditPlan,
-    model: ModelDescription,
-    attempts: list[Attempt],
-    best: Attempt,
-    png: bytes,
-    seconds: float,
-) -> EditResult:
-    height, width, _ = best.edited.pixels.shape
-    result_id = new_result_id()
-    verdict = str(best.report.verdict)
-    metadata = {
-        "id": result_id,
-        "created_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "service_version": __version__,
-        "model": {
-            "name": model.name,
-            "family": model.family,
-            "revision": model.revision,
-            "miniature": model.miniature,
-            "dtype": model.dtype,
-        },
-        "content_key": plan.key,
-        "request": plan.request.to_json(),
-        "plan": plan.to_json(),
-        "seed": best.seed,
-        "verdict": verdict,
-        "report": best.report.to_json(),
-        "kept_attempt": best.number,
-        "attempts": [attempt.to_json() for attempt in attempts],
-        "width": width,
-        "height": height,
-        "seconds": round(seconds, 4),
-    }
-    return EditResult(
-        id=result_id,
-        png=png,
-        width=width,
-        height=height,
-        seed=best.seed,
-        verdict=verdict,
-        attempts=len(attempts),
-        metadata=metadata,
-    )

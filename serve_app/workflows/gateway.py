@@ -13,9 +13,12 @@ from serve_app.edits.planning import EditPlan, Planner
 from serve_app.edits.request import CachePolicy, EditRequest
 from serve_app.edits.result import CacheStatus, Completed, EditEvent, EditOutcome
 from serve_app.errors import DeadlineExceeded, EditServiceError, NotReady
+from serve_app.quality.annotation import Judged
+from serve_app.quality.case import Case
 from serve_app.storage.cache import MemoryTier
+from serve_app.workflows.asking import TypeAsker
 from serve_app.workflows.deadline import cut_short, time_limit_s
-from serve_app.workflows.ports import Router
+from serve_app.workflows.ports import Judge, Router
 
 T = TypeVar("T")
 
@@ -31,12 +34,14 @@ class EditGateway:
     that decides what is run.
     """
 
-    def __init__(self, router: Router, config: ServiceConfig) -> None:
+    def __init__(self, router: Router, judge: Judge, config: ServiceConfig) -> None:
         self._router = router
+        self._judge = judge
         self._config = config
         self._near = MemoryTier(config.cache.near_bytes)
         self._model: ModelDescription | None = None
         self._planner: Planner | None = None
+        self._types = TypeAsker(router.ask, config.planning.ask_s)
 
     async def edit(self, request: EditRequest) -> EditOutcome:
         """Run one edit, or answer it from a cache."""
@@ -58,6 +63,18 @@ class EditGateway:
                     if isinstance(event, Completed):
                         self._keep(plan, event.outcome)
                     yield event
+
+    async def validate(self, case: Case, picture: bool) -> Judged:
+        """Judge any edit; no editor is needed for it."""
+        limit_s = self._config.limits.request_s
+        try:
+            async with asyncio.timeout(limit_s):
+                return await self._judge.judge(case, picture)
+        except TimeoutError as error:
+            raise DeadlineExceeded(
+                f"The images were not judged within {limit_s:g} s. Come back when there is less "
+                "load."
+            ) from error
 
     async def model(self) -> ModelDescription:
         """Describe the loaded model; raises ``NotReady`` while no editor answers."""
@@ -92,9 +109,13 @@ class EditGateway:
             ) from error
 
     async def _plan(self, request: EditRequest) -> EditPlan:
+        model = await self.model()
         if self._planner is None:
-            self._planner = Planner(self._config, await self.model())
-        return self._planner.plan(request)
+            self._planner = Planner(self._config, model)
+        kind = None
+        if request.edit_type == "auto" and self._config.planning.ask_model and model.answers:
+            kind = await self._types.classify(request.prompt)
+        return self._planner.plan(request, kind)
 
     def _look(self, plan: EditPlan) -> EditOutcome | None:
         if plan.request.cache is not CachePolicy.USE:
@@ -103,7 +124,7 @@ class EditGateway:
         return None if result is None else EditOutcome(result, CacheStatus.HIT)
 
     def _keep(self, plan: EditPlan, outcome: EditOutcome) -> EditOutcome:
-        if plan.request.cache is not CachePolicy.OFF and not cut_short(plan, outcome.result):
+        if plan.request.cache is not CachePolicy.OFF and not cut_short(outcome.result):
             self._near.put(plan.key, outcome.result)
         return outcome
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 
 from serve_app.config import ServiceConfig
+from serve_app.quality.annotation import Judged, judge
 from serve_app.quality.case import Case
-from serve_app.quality.report import Report
+from serve_app.quality.judges import open_judge
+from serve_app.quality.opinion import InstructionJudge, with_opinion
+from serve_app.quality.repair import Mended, mend
 from serve_app.quality.validator import Validator
 from serve_app.storage.blobs import BlobStore
 from serve_app.storage.results import ResultStore
@@ -17,13 +20,29 @@ from serve_app.workflows.ports import Editor
 
 
 class ThreadedJudge:
-    """The validator as a workflow's ``Judge``: its CPU work runs off the event loop."""
+    """The validator as a workflow's ``Judge``: its CPU work runs off the event loop.
 
-    def __init__(self, validator: Validator) -> None:
+    ``judge`` says first whether the instruction was followed; it has ``patience_s`` seconds, or
+    all the time it wants.
+    """
+
+    def __init__(
+        self,
+        validator: Validator,
+        judge: InstructionJudge | None = None,
+        patience_s: float | None = None,
+    ) -> None:
         self._validator = validator
+        self._judge = judge
+        self._patience_s = patience_s
 
-    async def judge(self, case: Case) -> Report:
-        return await asyncio.to_thread(self._validator.judge, case)
+    async def mend(self, case: Case) -> Mended:
+        case = await with_opinion(case, self._judge, self._patience_s)
+        return await asyncio.to_thread(mend, self._validator, case)
+
+    async def judge(self, case: Case, picture: bool) -> Judged:
+        case = await with_opinion(case, self._judge, self._patience_s)
+        return await asyncio.to_thread(judge, self._validator, case, picture)
 
 
 def assemble(
@@ -33,11 +52,16 @@ def assemble(
 
     Several services in one process may share a ``cache``, and so their flights.
     """
+    threaded = ThreadedJudge(
+        Validator.open(config.quality),
+        open_judge(config.quality, editor.ask),
+        config.quality.judge.patience_s,
+    )
     workflow = EditWorkflow(
         editor,
-        ThreadedJudge(Validator(config.quality)),
+        threaded,
         cache or SharedCache.open(config.cache, config.storage.folder),
         ResultStore(BlobStore(config.storage.root)),
         config,
     )
-    return EditGateway(workflow, config)
+    return EditGateway(workflow, threaded, config)

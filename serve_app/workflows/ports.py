@@ -8,10 +8,12 @@ from typing import Protocol
 from serve_app.edits.job import EditedImage, EditJob, EditorEvent
 from serve_app.edits.model import ModelDescription
 from serve_app.edits.planning import EditPlan
+from serve_app.edits.question import Question, Reply
 from serve_app.edits.result import EditEvent, EditOutcome, EditResult
 from serve_app.errors import EditServiceError
+from serve_app.quality.annotation import Judged
 from serve_app.quality.case import Case
-from serve_app.quality.report import Report
+from serve_app.quality.repair import Mended
 from serve_app.storage.shared_cache import Claim
 from serve_app.storage.single_flight import Lease
 
@@ -28,6 +30,9 @@ class Editor(Protocol):
 
     def stream(self, job: EditJob) -> AsyncGenerator[EditorEvent, None]: ...
 
+    async def ask(self, question: Question) -> Reply:
+        """Put a question to the text encoder; raises ``NoAnswer`` if it has none."""
+
     async def check(self) -> None:
         """Raise ``NotReady`` unless a warm editor answers."""
 
@@ -35,7 +40,11 @@ class Editor(Protocol):
 class Judge(Protocol):
     """Judges one attempt."""
 
-    async def judge(self, case: Case) -> Report: ...
+    async def mend(self, case: Case) -> Mended:
+        """Judge, repair what can be, and judge again."""
+
+    async def judge(self, case: Case, picture: bool) -> Judged:
+        """Judge, and draw what was found if ``picture``."""
 
 
 class Cache(Protocol):
@@ -60,6 +69,8 @@ class Router(Protocol):
     async def describe(self) -> ModelDescription: ...
 
     async def check(self) -> None: ...
+
+    async def ask(self, question: Question) -> Reply: ...
 
     async def run(self, plan: EditPlan) -> EditOutcome: ...
 

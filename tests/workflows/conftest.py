@@ -9,9 +9,11 @@ import pytest
 
 from serve_app.config import (
     CacheConfig,
+    CheckLimits,
     EngineConfig,
     ModelConfig,
     PlanningConfig,
+    QualityConfig,
     ServiceConfig,
     StorageConfig,
 )
@@ -19,6 +21,7 @@ from serve_app.edits.request import EditRequest
 from serve_app.engine.engine import Engine
 from serve_app.engine.miniature.create import create_miniature
 from serve_app.images.pixels import DecodedImage
+from serve_app.quality.table import TABLE
 from tests.conftest import photo
 
 
@@ -39,12 +42,26 @@ def engine(model: ModelConfig) -> Iterator[Engine]:
     engine.close()
 
 
+# The tiny miniature paints noise: of what judges it, only what these tests fail on purpose counts.
+_BASICS = ("finite", "collapse", "no_op")
+QUALITY = QualityConfig(
+    checks={
+        rule.name: {kind.value: CheckLimits() for kind in rule.limits}
+        for rule in TABLE
+        if rule.name not in (*_BASICS, "instruction")
+    },
+    collapse_flatness=1.0,
+    read_text=False,
+)
+
+
 @pytest.fixture
 def config(model: ModelConfig, tmp_path: Path) -> ServiceConfig:
     return ServiceConfig(
         model=model,
         planning=PlanningConfig(num_inference_steps=3, max_attempts=3),
         cache=CacheConfig(lease_s=5),
+        quality=QUALITY,
         storage=StorageConfig(root=str(tmp_path)),
     )
 

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serve_app.config import LimitsConfig, QualityConfig, ServiceConfig
+from serve_app.config import LimitsConfig, ServiceConfig
 from serve_app.edits.job import EditedImage, EditJob, EditorEvent, Queued, StepDone
 from serve_app.edits.model import ModelDescription
+from serve_app.edits.question import Question, Reply
 from serve_app.edits.request import CachePolicy, EditRequest, EditType
 from serve_app.edits.result import CacheStatus, Completed, PartialImage, Progress, Waiting
 from serve_app.engine.engine import Engine
@@ -38,8 +39,9 @@ from tests.conftest import decoded, photo
 class FaultyEditor:
     """The real engine with faults switched on: the crashes that can't be had otherwise.
 
-    The first ``flat`` results are black, as an overflowing decoder makes them; the first
-    ``failing`` edits, or the one numbered ``failing_at``, raise ``error``. ``hold`` lets edits
+    The first ``flat`` results are black, as an overflowing decoder makes them, the first
+    ``copies`` the same as the input; the first ``failing`` edits, or the one numbered
+    ``failing_at``, raise ``error``. ``hold`` lets edits
     start and then wait until it is set.
     """
 
@@ -48,6 +50,7 @@ class FaultyEditor:
         engine: Engine,
         *,
         flat: int = 0,
+        copies: int = 0,
         failing: int = 0,
         failing_at: int | None = None,
         error: Exception | None = None,
@@ -55,6 +58,7 @@ class FaultyEditor:
     ) -> None:
         self._engine = engine
         self._flat = flat
+        self._copies = copies
         self._failing = failing
         self._failing_at = failing_at
         self._error = error or EditFailed("The device failed.")
@@ -79,12 +83,17 @@ class FaultyEditor:
         edited = await self._engine.edit(job)
         if number <= self._flat:
             return replace(edited, pixels=np.zeros_like(edited.pixels), finite=False)
+        if number <= self._copies:
+            return replace(edited, pixels=job.images[0])
         return edited
 
     async def stream(self, job: EditJob) -> AsyncGenerator[EditorEvent, None]:
         self.jobs.append(job)
         async for event in self._engine.stream(job):
             yield event
+
+    async def ask(self, question: Question) -> Reply:
+        return await self._engine.ask(question)
 
 
 async def _joined(cache: SharedCache, callers: int) -> None:
@@ -110,7 +119,7 @@ async def test_the_result_has_the_inputs_size_and_its_record_is_stored(
 async def test_a_failed_attempt_is_tried_again_with_another_seed(
     engine: Engine, config: ServiceConfig, request_for_blue: EditRequest
 ) -> None:
-    editor = FaultyEditor(engine, flat=2)
+    editor = FaultyEditor(engine, copies=2)
     result = (await assemble(config, editor).edit(request_for_blue)).result
     assert result.attempts == 3
     assert len({job.seed for job in editor.jobs}) == 3
@@ -124,7 +133,8 @@ async def test_a_spent_budget_returns_the_best_attempt_with_an_honest_verdict(
     engine: Engine, config: ServiceConfig, request_for_blue: EditRequest
 ) -> None:
     # Everything counts as collapsed, and the first result isn't finite besides.
-    impossible = config.model_copy(update={"quality": QualityConfig(collapse_std=250)})
+    quality = config.quality.model_copy(update={"collapse_std": 250.0})
+    impossible = config.model_copy(update={"quality": quality})
     editor = FaultyEditor(engine, flat=1)
     result = (await assemble(impossible, editor).edit(request_for_blue)).result
     assert result.attempts == 3
