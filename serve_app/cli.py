@@ -11,6 +11,8 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
+from serve_app.edits.request import EditType
+from serve_app.edits.text_targets import TextTargets
 from serve_app.errors import EditServiceError
 
 console = Console()
@@ -46,6 +48,41 @@ def demo(
         run_demo(console, config, once=once, port=port, out=out)
 
 
+@app.command()
+def validate(
+    original: Annotated[Path, typer.Argument(help="The image before the edit.", dir_okay=False)],
+    edited: Annotated[Path, typer.Argument(help="The image after it, made by any tool.")],
+    edit_type: Annotated[
+        EditType | None, typer.Option(help="Kind of edit; by the prompt if left out.")
+    ] = None,
+    prompt: Annotated[str, typer.Option(help="The instruction, if it is known.")] = "",
+    mask: Annotated[
+        Path | None, typer.Option(help="Mask file: transparent, or white, was to change.")
+    ] = None,
+    expected_text: Annotated[
+        str | None, typer.Option(help="Words to read in the result; else those quoted.")
+    ] = None,
+    old_text: Annotated[str | None, typer.Option(help="Words that should be gone.")] = None,
+    picture: Annotated[
+        Path, typer.Option(help="Where to write the annotated picture, a PNG.")
+    ] = Path("validated.png"),
+    no_picture: Annotated[bool, typer.Option("--no-picture", help="Write none.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Judge an edit: did it change what it should, and only that?
+
+    Exits with 0 if it passes (also unverified), 1 if it fails, 2 if a file can't be used.
+    """
+    from serve_app.validate_command import Validation, run_validate
+
+    text = TextTargets(expected_text, old_text)
+    validation = Validation(original, edited, edit_type, prompt, mask, text)
+    with _told_plainly(status=2):
+        report = run_validate(console, validation, None if no_picture else picture, as_json)
+    if report.verdict == "fail":
+        raise typer.Exit(1)
+
+
 @app.command("check-config")
 def check_config(
     files: Annotated[
@@ -70,13 +107,13 @@ def check_config(
 
 
 @contextmanager
-def _told_plainly() -> Iterator[None]:
-    """Turn our own errors into one line and exit status 1."""
+def _told_plainly(status: int = 1) -> Iterator[None]:
+    """Turn our own errors into one line and an exit status."""
     try:
         yield
     except EditServiceError as error:
         console.print(error.message, style="red", markup=False)
-        raise typer.Exit(1) from error
+        raise typer.Exit(status) from error
 
 
 def main() -> None:

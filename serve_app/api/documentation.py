@@ -6,9 +6,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from serve_app.api.fields import EditFields, described
+from serve_app.api.fields import EditFields
 from serve_app.api.masks import MASK
+from serve_app.api.model_fields import field_schemas
 from serve_app.api.parsing import SIMPLE_FORM
+from serve_app.api.validation import EDITED, ORIGINAL, ValidationFields
 from serve_app.config import LimitsConfig
 
 
@@ -78,6 +80,32 @@ EDIT_RESPONSES: Responses = {
     **ERROR_RESPONSES,
 }
 
+REPORT_RESPONSES: Responses = {
+    200: {
+        "description": "The report; with `picture`, the annotated picture beside it.",
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["verdict", "coverage", "reasons", "checks"],
+                    "properties": {
+                        "verdict": _FACTS["verdict"],
+                        "coverage": {"type": "number", "minimum": 0, "maximum": 1},
+                        "reasons": {"type": "array", "items": {"type": "string"}},
+                        "checks": {"type": "array", "items": {"type": "object"}},
+                        "edit_type": {"type": "string"},
+                        "picture": {
+                            "type": "object",
+                            "properties": {"b64_json": {"type": "string"}},
+                        },
+                    },
+                }
+            }
+        },
+    },
+    **ERROR_RESPONSES,
+}
+
 IMAGE_RESPONSES: Responses = {
     200: {
         "description": "The image.",
@@ -128,7 +156,7 @@ _EXAMPLES: dict[str, Any] = {
 
 def edit_body(limits: LimitsConfig, max_images: int) -> dict[str, Any]:
     """The bodies of ``POST /v1/images/edits``."""
-    fields = _field_schemas(limits)
+    fields = field_schemas(EditFields, limits)
 
     def body(image: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
         images = {"type": "array", "items": image, "minItems": 1, "maxItems": max_images}
@@ -150,9 +178,26 @@ def edit_body(limits: LimitsConfig, max_images: int) -> dict[str, Any]:
     return documented
 
 
+def validation_body(limits: LimitsConfig) -> dict[str, Any]:
+    """The bodies of ``POST /v1/validate``."""
+    fields = field_schemas(ValidationFields, limits)
+
+    def body(image: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
+        named = {ORIGINAL: image, EDITED: image, MASK: image | _MASK}
+        return _object(named | fields, [ORIGINAL, EDITED])
+
+    box = _AS_TEXT["mask_box"] | {"description": fields["mask_box"]["description"]}
+    return _request_body(
+        {
+            "multipart/form-data": body(_FILE, fields | {"mask_box": box}),
+            "application/json": body(_IMAGE_REFERENCE, fields),
+        }
+    )
+
+
 def simple_form_body(limits: LimitsConfig) -> dict[str, Any]:
     """The body of ``POST /edit``."""
-    fields = _field_schemas(limits) | {"image": _FILE}
+    fields = field_schemas(EditFields, limits) | {"image": _FILE}
     form = {name: fields[field] for name, field in SIMPLE_FORM.items()}
     return _request_body({"multipart/form-data": _object(form, ["file", "prompt"])})
 
@@ -160,29 +205,6 @@ def simple_form_body(limits: LimitsConfig) -> dict[str, Any]:
 def file_body() -> dict[str, Any]:
     """The body of ``POST /v1/files``."""
     return _request_body({"multipart/form-data": _object({"file": _FILE}, ["file"])})
-
-
-def _field_schemas(limits: LimitsConfig) -> dict[str, Any]:
-    schema = EditFields.model_json_schema(ref_template="{model}")
-    definitions = schema.get("$defs", {})
-    return {
-        name: _inlined(field, definitions) | {"description": described(name, limits)}
-        for name, field in schema["properties"].items()
-    }
-
-
-def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
-    """``schema`` without references: a request body in OpenAPI has no definitions."""
-    match schema:
-        case {"$ref": name}:
-            return _inlined(definitions[name], definitions)
-        case dict():
-            # Titles repeat the name, and the simple form has other names.
-            return {k: _inlined(v, definitions) for k, v in schema.items() if k != "title"}
-        case list():
-            return [_inlined(value, definitions) for value in schema]
-        case _:
-            return schema
 
 
 def _object(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:

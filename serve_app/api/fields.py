@@ -6,7 +6,7 @@ documentation and its error message. Names in braces are those of limits.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import (
@@ -15,13 +15,13 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
-    ValidationError,
     ValidationInfo,
     WithJsonSchema,
 )
 
 from serve_app.api.lora import LORA_SCHEMA, parse_lora
 from serve_app.api.mask_box import MASK_BOX_SCHEMA, parse_mask_box
+from serve_app.api.model_fields import parse_model
 from serve_app.api.size import parse_size
 from serve_app.api.text import clean_prompt, clean_text
 from serve_app.config import LimitsConfig
@@ -31,14 +31,26 @@ from serve_app.edits.request import (
     EditType,
     LoraUse,
     OutputSize,
+    Quality,
 )
-from serve_app.errors import InvalidRequest, MissingField, UnknownField
+from serve_app.errors import InvalidRequest
 from serve_app.images.encoding import OutputFormat
 from serve_app.images.masks import Box
 
 MAX_SEED = 2**63 - 1
 MAX_USER = 64
 """Characters in the name of a tenant."""
+
+MAX_WORDS = 300
+"""Characters of a text that should be read in the result."""
+
+_QUALITIES = {
+    **{str(quality): quality for quality in Quality},
+    # OpenAI's names.
+    "low": Quality.DRAFT,
+    "medium": Quality.STANDARD,
+    "high": Quality.BEST,
+}
 
 
 def _limits(info: ValidationInfo) -> LimitsConfig:
@@ -63,6 +75,21 @@ def _user(text: str) -> str:
     if "\n" in text or "\t" in text:
         raise ValueError("must be a single line without tabs")
     return text
+
+
+def _words(text: str) -> str:
+    text = clean_prompt(text, MAX_WORDS)
+    if "\n" in text or "\t" in text:
+        raise ValueError("must be a single line without tabs")
+    return text
+
+
+def _quality(name: Any) -> Quality | None:
+    if name == "auto":
+        return None
+    if isinstance(name, str) and name in _QUALITIES:
+        return _QUALITIES[name]
+    raise ValueError(f"must be one of auto, {', '.join(_QUALITIES)}")
 
 
 def _deadline(value: float, info: ValidationInfo) -> float:
@@ -100,12 +127,19 @@ def _at_most(limit: int, value: int, least: int = 1) -> int:
 
 # Model-wide strictness keeps 1.5, "1" and true from becoming numbers in JSON; names of
 # choices are strings there too, and strictness would ask for the enum's own members.
-_EditType = Annotated[EditType, Field(strict=False)]
+EditTypeField = Annotated[EditType, Field(strict=False)]
+Prompt = Annotated[str, AfterValidator(_prompt)]
+Words = Annotated[str, AfterValidator(_words)]
 _CachePolicy = Annotated[CachePolicy, Field(strict=False)]
 _OutputFormat = Annotated[OutputFormat, Field(strict=False)]
 _Size = Annotated[OutputSize, PlainValidator(_size), WithJsonSchema({"type": "string"})]
+_Quality = Annotated[
+    Quality | None,
+    PlainValidator(_quality),
+    WithJsonSchema({"type": "string", "enum": ["auto", *_QUALITIES]}),
+]
 _Lora = Annotated[LoraUse | None, PlainValidator(_lora), WithJsonSchema(LORA_SCHEMA)]
-_MaskBox = Annotated[Box | None, PlainValidator(_mask_box), WithJsonSchema(MASK_BOX_SCHEMA)]
+MaskBox = Annotated[Box | None, PlainValidator(_mask_box), WithJsonSchema(MASK_BOX_SCHEMA)]
 
 
 class EditFields(BaseModel):
@@ -113,14 +147,14 @@ class EditFields(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
-    prompt: Annotated[str, AfterValidator(_prompt)] = Field(
+    prompt: Prompt = Field(
         description="the instruction: 1 to {prompt_characters} characters of text"
     )
     negative_prompt: Annotated[str, AfterValidator(_negative_prompt)] | None = Field(
         None, description="what to keep out: at most {prompt_characters} characters of text"
     )
     model: str | None = Field(None, description="a name from /v1/models")
-    edit_type: _EditType | Literal["auto"] = Field(
+    edit_type: EditTypeField | Literal["auto"] = Field(
         "auto", description="one of auto, semantic, appearance, text, hybrid"
     )
     n: Annotated[int, Field(ge=1), AfterValidator(_n)] = Field(
@@ -138,7 +172,22 @@ class EditFields(BaseModel):
         None, description="a whole number from 1 to {max_steps}"
     )
     max_attempts: int | None = Field(None, ge=1, le=4, description="a whole number from 1 to 4")
-    mask_box: _MaskBox = Field(
+    quality: _Quality = Field(
+        None,
+        description="one of draft (or low), standard (medium), best (high); `auto` is what the "
+        "service is set to",
+    )
+    expected_text: Words | None = Field(
+        None,
+        description="the words that should be read in the result: 1 to 300 characters; by "
+        "default what the prompt quotes",
+    )
+    old_text: Words | None = Field(
+        None,
+        description="the words that should be gone: 1 to 300 characters; by default what the "
+        "prompt quotes",
+    )
+    mask_box: MaskBox = Field(
         None,
         description="four whole numbers: left, top, right, bottom of what may change, in pixels "
         "of the first image, right and bottom not included",
@@ -177,56 +226,10 @@ def parse_fields(
     typed: bool,
     shown: Mapping[str, str] | None = None,
 ) -> EditFields:
-    """Validate ``values``, which have JSON's types if ``typed`` and are text otherwise.
-
-    ``shown`` maps fields to the names they have for the caller, where those differ.
-
-    Raises:
-        InvalidRequest: About the first field that can't be used.
-    """
-    refuse_unknown(values, EditFields.model_fields)
-    for name, value in values.items():
-        if isinstance(value, bytes):
-            param = (shown or {}).get(name, name)
-            raise InvalidRequest(f"`{param}` must be text, not a file.", param)
-    present = {name: value for name, value in values.items() if value is not None}
-    validate = EditFields.model_validate if typed else EditFields.model_validate_strings
-    try:
-        fields = validate(present, context=limits)
-    except ValidationError as error:
-        raise _translated(error, limits, shown or {}) from None
+    """Validate the ``values`` of an edit as ``model_fields.parse_model`` does, and together."""
+    fields = parse_model(EditFields, values, limits, typed=typed, shown=shown)
     _check_together(fields)
     return fields
-
-
-def refuse_unknown(names: Iterable[str], known: Container[str]) -> None:
-    """Raise ``UnknownField`` for the first of ``names`` that is not ``known``.
-
-    Ignoring it would answer something else than was asked.
-    """
-    for name in names:
-        if name not in known:
-            raise UnknownField("There is no such field.", name[:64])
-
-
-def described(name: str, limits: LimitsConfig) -> str:
-    """What the field ``name`` must be, with the limits filled in."""
-    return str(EditFields.model_fields[name].description).format_map(limits.model_dump())
-
-
-def _translated(
-    error: ValidationError, limits: LimitsConfig, shown: Mapping[str, str]
-) -> InvalidRequest:
-    first = error.errors(include_url=False, include_input=False)[0]
-    name = str(first["loc"][0])
-    param = shown.get(name, name)
-    match first["type"]:
-        case "missing":
-            return MissingField(f"`{param}` is required.", param)
-        case "value_error":
-            return InvalidRequest(f"`{param}` {first['ctx']['error']}.", param)
-        case _:
-            return InvalidRequest(f"`{param}` must be {described(name, limits)}.", param)
 
 
 def _check_together(fields: EditFields) -> None:

@@ -9,8 +9,9 @@ from starlette.requests import Request
 
 from serve_app.api.body import Pairs, read_form_or_json, read_multipart, unique
 from serve_app.api.context import Context
-from serve_app.api.fields import EditFields, parse_fields, refuse_unknown
+from serve_app.api.fields import EditFields, parse_fields
 from serve_app.api.masks import MASK, MaskSource, parse_mask
+from serve_app.api.model_fields import refuse_unknown
 from serve_app.api.sources import IMAGE_FIELDS, ImageSources, parse_images
 from serve_app.edits.request import EditRequest
 from serve_app.errors import InvalidRequest, ModelNotFound
@@ -59,6 +60,9 @@ class ParsedEdit:
                 cache=fields.cache,
                 variation=i if fields.seed is None else 0,
                 mask=mask,
+                quality=fields.quality,
+                expected_text=fields.expected_text,
+                old_text=fields.old_text,
                 lora=fields.lora,
                 priority=fields.priority,
                 deadline_s=fields.deadline_s,

@@ -105,7 +105,7 @@ async def _streamed_image(name: str, png: bytes, fields: EditFields) -> dict[str
         "b64_json": await _b64(png, fields),
         "created_at": int(time.time()),
         "size": f"{width}x{height}",
-        "quality": "auto",
+        "quality": "auto" if fields.quality is None else str(fields.quality),
         "background": "opaque",
         "output_format": fields.output_format.value,
     }

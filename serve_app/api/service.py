@@ -8,6 +8,8 @@ from typing import Protocol
 from serve_app.edits.model import ModelDescription
 from serve_app.edits.request import EditRequest
 from serve_app.edits.result import EditEvent, EditOutcome
+from serve_app.quality.annotation import Judged
+from serve_app.quality.case import Case
 
 
 class EditService(Protocol):
@@ -18,6 +20,9 @@ class EditService(Protocol):
 
     def stream(self, request: EditRequest, partial_images: int) -> AsyncGenerator[EditEvent, None]:
         """Run ``request``, yielding progress, up to ``partial_images`` previews, the outcome."""
+
+    async def validate(self, case: Case, picture: bool) -> Judged:
+        """Judge an edit, whoever made it, and draw what was found if ``picture``."""
 
     async def model(self) -> ModelDescription:
         """Describe the model the editors run; raises ``NotReady`` while there is none."""

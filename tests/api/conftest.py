@@ -14,7 +14,7 @@ import pytest
 from fastapi import FastAPI
 
 from serve_app.api.app import create_app
-from serve_app.config import LimitsConfig
+from serve_app.config import LimitsConfig, QualityConfig
 from serve_app.edits.model import AdapterDescription, ModelDescription
 from serve_app.edits.request import EditRequest
 from serve_app.edits.result import (
@@ -30,6 +30,9 @@ from serve_app.edits.result import (
 from serve_app.errors import NotReady
 from serve_app.images.decode_pool import DecodePool
 from serve_app.images.encoding import encode
+from serve_app.quality.annotation import Judged, judge
+from serve_app.quality.case import Case
+from serve_app.quality.validator import Validator
 from serve_app.storage.blobs import BlobStore
 from serve_app.storage.files import FileStore
 from serve_app.storage.results import ResultStore, new_result_id
@@ -114,6 +117,9 @@ class FakeGpuService:
 
     async def ready(self) -> bool:
         return self.warm
+
+    async def validate(self, case: Case, picture: bool) -> Judged:
+        return judge(Validator(QualityConfig()), case, picture)
 
     def _events(self, request: EditRequest, partial_images: int) -> Iterator[EditEvent]:
         yield from self.waits

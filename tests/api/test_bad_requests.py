@@ -130,7 +130,7 @@ async def test_json_has_no_such_numbers(surface: Surface, number: str) -> None:
 @pytest.mark.parametrize(
     "field",
     [
-        *("expected_text", "quality", "moderation", "adapter", "tenant", "eta_s"),
+        *("moderation", "adapter", "tenant", "eta_s"),
         *(
             "background",
             "input_fidelity",

@@ -13,8 +13,8 @@ from serve_app.api import documentation
 from serve_app.api.body import read_multipart
 from serve_app.api.context import Context
 from serve_app.api.disconnect import until_disconnect
-from serve_app.api.fields import refuse_unknown
 from serve_app.api.immutable import immutable_png
+from serve_app.api.model_fields import refuse_unknown
 from serve_app.errors import InvalidRequest, MissingField, NotFound
 from serve_app.images.encoding import OutputFormat, encode
 
