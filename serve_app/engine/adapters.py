@@ -1,7 +1,8 @@
 """LoRA adapters per request: read from one folder, injected on demand, dropped by age.
 
 Only what the scan has found at the start is ever opened, and only while its bytes stay the
-same: their digest is part of a result's name.
+same: their digest is part of a result's name. The adapter of drafts is not of the folder: it is
+injected at the start and stays, and runs alone or together with one that a request names.
 
 Measured on the miniature with every memory mode: exact when off and after it was dropped, in
 float32 and bfloat16, group and model offload, float8 storage, torchao int8 and float8 weights
@@ -39,6 +40,10 @@ _CHANGED = (
     "The file of this adapter has changed or can't be read since the service started; use "
     "another adapter."
 )
+
+
+_FEW_STEP = "few_step"
+"""The name of the drafts' adapter for peft."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,7 @@ class Adapters:
 
         # Only the device thread touches these.
         self._injected = InjectedAdapters(pipeline)
-        self._active: LoraUse | None = None
+        self._active: tuple[LoraUse | None, bool] = (None, False)
 
     @property
     def descriptions(self) -> tuple[AdapterDescription, ...]:
@@ -103,6 +108,17 @@ class Adapters:
         """Bytes that adapters take on the device now."""
         with self._lock:
             return sum(self._loaded.values())
+
+    def keep_few_step(self, content: bytes, scale: float) -> int:
+        """Inject the adapter of drafts for good; returns its bytes on the device.
+
+        To be called once, before the device thread runs. Its bytes are beside
+        ``memory_bytes``. Raises ``Misfit`` or ``SafetensorError`` for a file that doesn't fit.
+        """
+        layers = low_ranks(content, self._linears, self._dtype)
+        nbytes = self._injected.inject(_FEW_STEP, layers)
+        self._injected.set_scale(_FEW_STEP, scale)
+        return nbytes
 
     def check(self, use: LoraUse) -> None:
         """Raise ``UnusableAdapter`` unless an adapter of this name and revision fits the model."""
@@ -149,26 +165,21 @@ class Adapters:
             held = sum(self._files[other].description.nbytes for other in self._uses)
             return name in self._uses or held + wanted <= self._memory_bytes
 
-    def activate(self, use: LoraUse | None) -> None:
-        """Make the next forwards use this adapter alone, or none.
+    def activate(self, use: LoraUse | None, few_step: bool = False) -> None:
+        """Make the next forwards use this adapter or none, and that of drafts if ``few_step``.
 
         Raises ``UnusableAdapter`` as ``read`` does, and ``RuntimeError`` if there is no room;
         whatever it raises, the transformer then runs without an adapter.
         """
-        if use == self._active:
+        if (use, few_step) == self._active:
             return
-        self._active = None
+        self._active = (None, False)
         self._injected.select([])
-        if use is None:
-            return
-        file = self._file(use.name)
-        if use.name not in self._loaded:
-            self._load(use.name, file)
-        with self._lock:
-            self._loaded.move_to_end(use.name)
-        self._injected.set_scale(file.key, use.scale)
-        self._injected.select([file.key])
-        self._active = use
+        keys = [_FEW_STEP] if few_step else []
+        if use is not None:
+            keys.append(self._prepared(use))
+        self._injected.select(keys)
+        self._active = (use, few_step)
 
     # The folder.
 
@@ -234,6 +245,16 @@ class Adapters:
             self._read.popitem(last=False)
 
     # The device.
+
+    def _prepared(self, use: LoraUse) -> str:
+        """Have an adapter on the device at its scale; returns its name for peft."""
+        file = self._file(use.name)
+        if use.name not in self._loaded:
+            self._load(use.name, file)
+        with self._lock:
+            self._loaded.move_to_end(use.name)
+        self._injected.set_scale(file.key, use.scale)
+        return file.key
 
     def _load(self, name: str, file: _File) -> None:
         with self._lock:

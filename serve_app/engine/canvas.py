@@ -107,6 +107,7 @@ class Layout:
             partial_images=job.partial_images,
             mask=None if self.protected is None else self.protected.on(self.output),
             lora=job.lora,
+            few_step=job.few_step,
             priority=job.priority,
             tenant=job.tenant,
         )

@@ -23,12 +23,14 @@ from serve_app.engine.encoders import Encoders
 from serve_app.engine.estimates import Estimates
 from serve_app.engine.load import Checkpoint
 from serve_app.engine.policy import LeastWorkFirst, Policy, Work
+from serve_app.engine.questions import Questions
 from serve_app.engine.shared_step import SharedStep
 from serve_app.engine.stages import Stages
 from serve_app.engine.state import CanvasStep, DenoisingState, Ticket
-from serve_app.errors import DeadlineExceeded, NotReady
+from serve_app.errors import DeadlineExceeded, InvalidRequest, NotReady
 
 _TOO_LATE = "The edit can't be finished within `deadline_s`; allow more time or fewer steps."
+_NO_DRAFTS = "This model makes no drafts; choose another `quality`, such as `standard`."
 
 
 class DeviceLoop:
@@ -54,6 +56,7 @@ class DeviceLoop:
         set_aside = config.reuse_bytes + checkpoint.adapters.reserved_bytes
         self.memory = DeviceMemory(checkpoint, config.memory_bytes, set_aside)
         self.encoders = Encoders(checkpoint, config.reuse_bytes)
+        self.questions = Questions(checkpoint, self._backlog, config.max_pending)
         self._policy = policy or LeastWorkFirst(
             self.costs, config.scheduling, config.max_batch_size, self.memory.fits
         )
@@ -86,10 +89,12 @@ class DeviceLoop:
     def submit(self, ticket: Ticket) -> None:
         """Queue a ticket; its future resolves from one of the engine's threads.
 
-        Raises ``UnusableAdapter`` or ``EditTooLarge`` for what can't be run here, and
-        ``NotReady`` after ``close``.
+        Raises ``UnusableAdapter``, ``EditTooLarge`` or ``InvalidRequest`` (a draft without
+        drafts) for what can't be run here, and ``NotReady`` after ``close``.
         """
         task = ticket.task
+        if task.few_step and self._checkpoint.description.drafts is None:
+            raise InvalidRequest(_NO_DRAFTS, "quality")
         ticket.key = key = compatibility_key(self._checkpoint, task)
         if task.lora is not None:
             self._checkpoint.adapters.check(task.lora)
@@ -147,7 +152,7 @@ class DeviceLoop:
             return not self._backlog.closed
 
     def _has_arrivals(self) -> bool:
-        if not self._stages.beside and self._backlog.waiting():
+        if not self._stages.beside and (self._backlog.waiting() or self.questions.waiting()):
             return True
         return self._backlog.has_encoded() or self._stages.has_deferred()
 
@@ -227,6 +232,7 @@ class DeviceLoop:
         self._keep([state for state in self._active if not state.done])
         if not self._stages.beside:
             self._stages.run_jobs()
+            self.questions.answer_waiting()
 
     def _keep(self, states: list[DenoisingState]) -> None:
         if len(states) != len(self._active):
@@ -234,7 +240,9 @@ class DeviceLoop:
             self._active = states
 
     def _next_encoding(self) -> Job | None:
-        """Of those who wait and fit the first in rank."""
+        """A question, or of those who wait and fit the first in rank."""
+        if (question := self.questions.take()) is not None:
+            return question
         for ticket in self._with_room()[:1]:
             return self._taken(ticket)
         return None
@@ -270,3 +278,4 @@ class DeviceLoop:
         self._backlog.close()
         for ticket in self._backlog.present():
             self.delivery.fail(ticket, NotReady(SHUTTING_DOWN))
+        self.questions.refuse_rest()

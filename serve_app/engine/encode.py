@@ -25,7 +25,7 @@ def encode(encoders: Encoders, ticket: Ticket) -> DenoisingState:
     positive, negative = encoders.prompts(task)
     references = encoders.references(task)
     noise = _noise(checkpoint, task)
-    scheduler, timesteps = _schedule(checkpoint, task.num_inference_steps, noise.shape[1])
+    scheduler, timesteps = _schedule(checkpoint, task, noise.shape[1])
     return DenoisingState(
         ticket=ticket,
         key=compatibility_key(checkpoint, task),
@@ -45,7 +45,7 @@ def compatibility_key(checkpoint: Checkpoint, task: CanvasTask) -> Compatibility
     packed = 2 * int(checkpoint.pipeline.vae_scale_factor)
     sizes = [(task.height, task.width), *(image.shape[:2] for image in task.references)]
     shapes = tuple((1, height // packed, width // packed) for height, width in sizes)
-    return CompatibilityKey(shapes, checkpoint.dtype, task.lora)
+    return CompatibilityKey(shapes, checkpoint.dtype, task.lora, task.few_step)
 
 
 def prompt_length(checkpoint: Checkpoint, task: CanvasTask) -> int:
@@ -102,8 +102,9 @@ def _kept_region(
     return KeptRegion.of(checkpoint.pipeline, task.mask, original, noise)
 
 
-def _schedule(checkpoint: Checkpoint, steps: int, tokens: int) -> tuple[Any, torch.Tensor]:
-    template = checkpoint.pipeline.scheduler
+def _schedule(checkpoint: Checkpoint, task: CanvasTask, tokens: int) -> tuple[Any, torch.Tensor]:
+    steps = task.num_inference_steps
+    template = checkpoint.draft_scheduler if task.few_step else checkpoint.pipeline.scheduler
     # Stretching a schedule of one step to its terminal sigma is 0/0 in the stock scheduler.
     undefined = {"shift_terminal": None} if steps == 1 else {}
     scheduler = type(template).from_config(template.config, **undefined)

@@ -14,7 +14,9 @@ import torch
 from serve_app.config import EngineConfig, ModelConfig
 from serve_app.edits.job import EditedImage, EditJob, EditorEvent, Preview, Queued, StepDone
 from serve_app.edits.model import ModelDescription
+from serve_app.edits.question import Question, Reply
 from serve_app.engine.acceleration import accelerate_transformer, warm_up_canvases
+from serve_app.engine.answering import with_answers
 from serve_app.engine.canvas import Layout
 from serve_app.engine.device_loop import DeviceLoop
 from serve_app.engine.encode import has_reserved_token, prompt_length
@@ -28,7 +30,7 @@ from serve_app.engine.state import (
     Listener,
     Ticket,
 )
-from serve_app.errors import InvalidRequest, NotReady, Overloaded, TooManyImages
+from serve_app.errors import InvalidRequest, NoAnswer, NotReady, Overloaded, TooManyImages
 
 _REHEARSED_STEPS = 4
 """Steps of an edit that warms up: enough for a cost to be trusted."""
@@ -48,12 +50,17 @@ class Engine:
         self.loop = DeviceLoop(checkpoint, config)
 
     @classmethod
-    def load(cls, model: ModelConfig, config: EngineConfig) -> Engine:
-        """Load the configured checkpoint, make it fast, and start the device thread."""
+    def load(cls, model: ModelConfig, config: EngineConfig, *, ask: bool = False) -> Engine:
+        """Load the configured checkpoint, make it fast, and start the device thread.
+
+        ``ask`` finds out whether the text encoder can be asked questions; otherwise it can't.
+        """
         if config.threads:
             torch.set_num_threads(config.threads)
         checkpoint = load_checkpoint(model)
         accelerate_transformer(checkpoint.pipeline, config.acceleration)
+        if ask:
+            checkpoint = with_answers(checkpoint)
         return cls(checkpoint, config)
 
     async def describe(self) -> ModelDescription:
@@ -64,17 +71,28 @@ class Engine:
         """Run edits of the configured sizes, so that no caller pays for compiling them.
 
         Alone and in full batches, with and without guidance: these are the kinds of step that
-        are compiled apart, and what their cost is estimated from. Without sizes, one edit.
+        are compiled apart, and what their cost is estimated from. Drafts, where the model makes
+        them, in their own way. Without sizes, one edit and one draft.
         """
-        self._rehearse(64, 64, 1, 2.0, 1)
-        for width, height in warm_up_canvases(self._config.acceleration):
+        ways = [(2.0, False)]
+        if (drafts := self._checkpoint.description.drafts) is not None:
+            ways.append((drafts.true_cfg_scale, True))
+        for scale, few_step in ways:
+            self._rehearse((64, 64), 1, 1, scale, few_step)
+        for canvas in warm_up_canvases(self._config.acceleration):
             for together in (1, self._config.max_batch_size):
-                for scale in (1.0, 2.0):
-                    self._rehearse(width, height, together, scale, _REHEARSED_STEPS)
+                for scale, few_step in ((1.0, False), *ways):
+                    self._rehearse(canvas, together, _REHEARSED_STEPS, scale, few_step)
 
-    def _rehearse(self, width: int, height: int, together: int, scale: float, steps: int) -> None:
+    def _rehearse(
+        self, canvas: tuple[int, int], together: int, steps: int, scale: float, few_step: bool
+    ) -> None:
+        width, height = canvas
         grey = np.full((height, width, 3), 128, dtype=np.uint8)
-        jobs = [EditJob((grey,), "warm up", " ", scale, steps, seed) for seed in range(together)]
+        jobs = [
+            EditJob((grey,), "warm up", " ", scale, steps, seed, few_step=few_step)
+            for seed in range(together)
+        ]
         tickets = [self._prepare(job, None)[1] for job in jobs]
         for ticket in tickets:
             self.loop.submit(ticket)
@@ -114,6 +132,18 @@ class Engine:
             yield await self._result(layout, ticket)
         finally:
             ticket.future.cancel()
+
+    async def ask(self, question: Question) -> Reply:
+        """Put a question to the text encoder; cancelling withdraws it while it waits.
+
+        The device answers between two steps, or beside them. Raises ``NoAnswer`` if this model
+        can't be asked or fails, ``InvalidRequest`` (a reserved token in the text),
+        ``Overloaded`` or ``NotReady``.
+        """
+        if not self._checkpoint.description.answers:
+            raise NoAnswer("This model can't be asked questions.")
+        prepared = await asyncio.to_thread(self.loop.questions.prepare, question)
+        return await asyncio.wrap_future(self.loop.questions.submit(prepared))
 
     async def _submit(self, job: EditJob, listener: Listener | None) -> tuple[Layout, Ticket]:
         self._admit(job)

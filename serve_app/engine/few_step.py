@@ -1,7 +1,12 @@
-"""Few-step operation: a distilled adapter (Lightning) made part of the transformer's weights."""
+"""Few-step operation: a distilled adapter (Lightning) in the transformer's weights or beside them.
+
+Fused, all edits are few-step ones. Kept beside the weights, it makes drafts: both kinds of edit run
+side by side on one transformer, and full ones are bit for bit what they are without it.
+"""
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +18,8 @@ from peft.tuners.lora import LoraLayer
 from safetensors import SafetensorError
 
 from serve_app.config import FewStepConfig
+from serve_app.engine.adapter_file import Misfit
+from serve_app.engine.adapters import Adapters
 from serve_app.engine.miniature.pretrained import FEW_STEP, MINIATURE
 from serve_app.errors import ConfigurationError
 
@@ -36,6 +43,12 @@ LIGHTNING_SCHEDULER = {
 }
 _PARAM = "model.few_step.adapter"
 _NAME = "few_step"
+_MISSING = "`model.few_step.adapter` is a file that is not there."
+_MISFIT = (
+    "`model.few_step.adapter` is not a safetensors file with a LoRA of this model's transformer."
+)
+
+logger = logging.getLogger(__name__)
 
 
 def adapter_file(config: FewStepConfig) -> Path:
@@ -54,7 +67,7 @@ def fuse_few_step(pipeline: Any, config: FewStepConfig) -> None:
     """
     file = adapter_file(config)
     if not file.is_file():
-        raise ConfigurationError("`model.few_step.adapter` is a file that is not there.", _PARAM)
+        raise ConfigurationError(_MISSING, _PARAM)
     # By name, not by content: alpha may be in the file's header, which diffusers reads.
     place = {"weight_name": file.name, "use_safetensors": True, "local_files_only": True}
     try:
@@ -67,13 +80,32 @@ def fuse_few_step(pipeline: Any, config: FewStepConfig) -> None:
         pipeline.unload_lora_weights()
     # What diffusers and peft raise for what doesn't fit differs by the file.
     except (SafetensorError, OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
-        raise ConfigurationError(
-            "`model.few_step.adapter` is not a safetensors file with a LoRA of this model's "
-            "transformer.",
-            _PARAM,
-        ) from error
-    if config.scheduler == "lightning":
-        pipeline.scheduler = FlowMatchEulerDiscreteScheduler.from_config(LIGHTNING_SCHEDULER)
+        raise ConfigurationError(_MISFIT, _PARAM) from error
+    pipeline.scheduler = few_step_scheduler(pipeline, config)
+
+
+def keep_for_drafts(adapters: Adapters, config: FewStepConfig) -> None:
+    """Inject the adapter beside the weights, off until a draft runs.
+
+    They may have any number format. Raises ``ConfigurationError`` if the file is missing,
+    broken, or made for another model.
+    """
+    file = adapter_file(config)
+    if not file.is_file():
+        raise ConfigurationError(_MISSING, _PARAM)
+    try:
+        nbytes = adapters.keep_few_step(file.read_bytes(), config.scale)
+    except (Misfit, SafetensorError, OSError) as error:
+        logger.warning("the few-step adapter can't be used: %s", error)
+        raise ConfigurationError(_MISFIT, _PARAM) from error
+    logger.info("drafts in %d steps, with an adapter of %d bytes", config.steps, nbytes)
+
+
+def few_step_scheduler(pipeline: Any, config: FewStepConfig) -> Any:
+    """The scheduler of few-step edits: the adapter's, or still the checkpoint's."""
+    if config.scheduler == "checkpoint":
+        return pipeline.scheduler
+    return FlowMatchEulerDiscreteScheduler.from_config(LIGHTNING_SCHEDULER)
 
 
 def _require_all_used(transformer: Any, weights: Mapping[str, torch.Tensor]) -> None:

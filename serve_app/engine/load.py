@@ -12,9 +12,14 @@ import torch
 from diffusers import DiffusionPipeline, QwenImageEditPipeline, QwenImageEditPlusPipeline
 
 from serve_app.config import MemoryConfig, ModelConfig
-from serve_app.edits.model import ModelDescription
+from serve_app.edits.model import FewStepDrafts, ModelDescription
 from serve_app.engine.adapters import Adapters
-from serve_app.engine.few_step import adapter_file, fuse_few_step
+from serve_app.engine.few_step import (
+    adapter_file,
+    few_step_scheduler,
+    fuse_few_step,
+    keep_for_drafts,
+)
 from serve_app.engine.miniature.create import read_card
 from serve_app.engine.miniature.pretrained import MINIATURE, SHIPPED
 from serve_app.engine.placement import place
@@ -43,7 +48,8 @@ class Checkpoint:
     ``pipeline`` is the stock diffusers object on its device. ``plus`` tells the family
     with several inputs, which shows the text encoder its own, smaller copies.
     ``exclusive`` says that components share the device by turns, so that encoders, decoder
-    and steps must not run at the same time. ``adapters`` are those that requests may name.
+    and steps must not run at the same time. ``adapters`` are those that requests may name, and
+    that of drafts. ``draft_scheduler`` is what drafts have instead of the pipeline's scheduler.
     """
 
     pipeline: Any
@@ -53,6 +59,7 @@ class Checkpoint:
     description: ModelDescription
     adapters: Adapters
     exclusive: bool = False
+    draft_scheduler: Any = None
 
     @property
     def multiple(self) -> int:
@@ -116,6 +123,8 @@ def load_checkpoint(config: ModelConfig) -> Checkpoint:
     pipeline.prompt_template_encode_start_idx = template_prefix_length(pipeline)
     plus = pipeline_class is QwenImageEditPlusPipeline
     adapters = Adapters(pipeline, config.adapters)
+    if (drafts := config.drafts) is not None:
+        keep_for_drafts(adapters, drafts)
     card = read_card(Path(source))
     description = ModelDescription(
         name=config.name,
@@ -127,6 +136,7 @@ def load_checkpoint(config: ModelConfig) -> Checkpoint:
         device=str(device),
         adapters=adapters.descriptions,
         edits=tuple(card.get("edits", ())) if card else (),
+        drafts=None if drafts is None else FewStepDrafts(drafts.steps, drafts.true_cfg_scale),
     )
     logger.info("loaded %s, %s on %s", description.name, description.revision, device)
     return Checkpoint(
@@ -137,6 +147,7 @@ def load_checkpoint(config: ModelConfig) -> Checkpoint:
         description,
         adapters,
         exclusive=config.memory.offload != "none",
+        draft_scheduler=None if drafts is None else few_step_scheduler(pipeline, drafts),
     )
 
 
@@ -152,13 +163,13 @@ def _open(
     if processor := load_processor(source, revision):
         components["processor"] = processor
     reduced = memory.gguf is not None or memory.quantization != "none"
-    if reduced and config.few_step is None:
+    if reduced and config.fused is None:
         components["transformer"] = load_reduced_transformer(source, revision, dtype, memory)
     pipeline = pipeline_class.from_pretrained(
         source, revision=revision, dtype=dtype, use_safetensors=True, **components
     )
-    if config.few_step is not None:
-        fuse_few_step(pipeline, config.few_step)
+    if config.fused is not None:
+        fuse_few_step(pipeline, config.fused)
         if memory.quantization != "none":
             quantize(pipeline.transformer, memory.quantization)
     return pipeline
@@ -184,7 +195,8 @@ def _few_step(config: ModelConfig) -> Iterator[str]:
     if config.few_step is not None:
         few_step = config.few_step
         digest = file_revision(adapter_file(few_step))
-        yield f"{few_step.scheduler}-{digest}-{few_step.scale:g}"
+        beside = "drafts-" if few_step.use == "drafts" else ""
+        yield f"{beside}{few_step.scheduler}-{digest}-{few_step.scale:g}"
 
 
 def _locate(config: ModelConfig) -> tuple[str, str | None]:

@@ -75,9 +75,10 @@ class SharedStep:
         self.run(states[len(states) // 2 :])
 
     def _activate(self, states: list[DenoisingState]) -> bool:
-        """Switch to the adapter of ``states``; if that fails, so do all who want it."""
+        """Switch to the adapters of ``states``; if that fails, so do all who want them."""
+        key = states[0].key
         try:
-            self._checkpoint.adapters.activate(states[0].key.adapter)
+            self._checkpoint.adapters.activate(key.adapter, key.few_step)
         except Exception as error:  # noqa: BLE001 - a bad file must not stop the thread
             for state in states:
                 self._delivery.fail(state.ticket, error)

@@ -30,6 +30,7 @@ class CompatibilityKey(NamedTuple):
     img_shapes: tuple[ImageShape, ...]
     dtype: torch.dtype
     adapter: LoraUse | None = None
+    few_step: bool = False
 
     @property
     def tokens(self) -> int:
@@ -44,7 +45,7 @@ class CanvasTask:
     ``references`` are (height, width, 3) uint8 with sides that are canvas multiples,
     ``conditions`` the copies shown to the text encoder, ``width`` and ``height`` the size
     of the output canvas. ``mask`` (height, width) lies on the output canvas, which then is the
-    first reference's.
+    first reference's. ``few_step`` makes it a draft.
     """
 
     references: tuple[RGB, ...]
@@ -59,6 +60,7 @@ class CanvasTask:
     partial_images: int = 0
     mask: Editable | None = None
     lora: LoraUse | None = None
+    few_step: bool = False
     priority: int = DEFAULT_PRIORITY
     tenant: str = ""
 

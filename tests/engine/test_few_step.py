@@ -19,13 +19,12 @@ from serve_app.config import EngineConfig, FewStepConfig, ModelConfig
 from serve_app.edits.job import EditJob
 from serve_app.engine.engine import Engine
 from serve_app.engine.few_step import LIGHTNING_SCHEDULER
-from serve_app.engine.load import Checkpoint, load_checkpoint
+from serve_app.engine.load import Checkpoint
 from serve_app.engine.miniature.create import create_miniature
 from serve_app.errors import ConfigurationError
+from tests.engine.few_steps import SIDE, load
 from tests.engine.lora_files import save_as_diffusers, save_bare, save_with_alphas, trained
-from tests.engine.tasks import CONDITION_AREA, photo
-
-SIDE = 64
+from tests.engine.tasks import photo
 
 
 @pytest.fixture(scope="module")
@@ -55,19 +54,6 @@ def adapter(plain: Checkpoint, folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def fused(folder: Path, adapter: Path) -> Checkpoint:
     return load(folder, few_step={"adapter": adapter})
-
-
-def load(folder: Path, **changes: Any) -> Checkpoint:
-    config = ModelConfig.model_validate(
-        {
-            "checkpoint": str(folder),
-            "device": "cpu",
-            "vae_area": SIDE * SIDE,
-            "condition_area": CONDITION_AREA,
-            **changes,
-        }
-    )
-    return load_checkpoint(config)
 
 
 @torch.no_grad()
