@@ -1,0 +1,1 @@
+"""Proof that the validator judges well: a labelled suite, and how it is judged."""
