@@ -238,7 +238,12 @@ def _judged(
 ) -> list[Attempt]:
     validator = Validator(QualityConfig())
     return [
-        Attempt(score, validator.judge(Case(it.source, picture, it.pair.edit_type)))
+        Attempt(
+            score,
+            validator.judge(
+                Case(it.source, picture, it.pair.edit_type, prompt=it.pair.instruction)
+            ),
+        )
         for it, picture, score in zip(drawn, pictures, scores, strict=True)
     ]
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from benchmarks.report import RESULTS
 
-PROGRAMS = ("miniature", "engine", "scheduling", "http")
+PROGRAMS = ("quality", "miniature", "engine", "scheduling", "http")
 
 
 def table(programs: Sequence[str] = PROGRAMS) -> str:

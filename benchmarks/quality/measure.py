@@ -12,8 +12,8 @@ from functools import cache
 from pathlib import Path
 
 import cv2
-from benchmarks.quality.suite import Sample, Split, samples
 
+from benchmarks.quality.suite import Sample, Split, samples
 from serve_app.config import QualityConfig
 from serve_app.quality.report import Verdict
 from serve_app.quality.validator import Validator

@@ -17,6 +17,9 @@ import numpy as np
 from serve_app.quality.measurement import Measurement
 from serve_app.quality.subject import Luma, Subject
 
+_BEYOND = 0.03
+"""Share of a picture that is of more than two plain shades; a product on white has 0.05."""
+
 _PLAIN = 1.0
 """Standard deviation of luma, 0..255: below it there is nothing to see, whatever was asked."""
 
@@ -42,6 +45,7 @@ def collapse(subject: Subject) -> Measurement:
             _share(deviation, min(config.collapse_std, float(original.std()) / 2)),
             _share(entropy, min(config.collapse_entropy, luma_entropy(original) / 2)),
             _share(max(config.collapse_flatness, spectral_flatness(original)), flatness),
+            _share(beyond_two_levels(image), min(_BEYOND, beyond_two_levels(original) / 2)),
             10.0,  # beyond this a margin says nothing, and infinity is no JSON
         )
     )
@@ -71,6 +75,19 @@ def luma_entropy(image: Luma) -> float:
     counts = np.bincount(image.round().clip(0, 255).astype(np.uint8).ravel(), minlength=256)
     share = counts[counts > 0] / image.size
     return float(-(share * np.log2(share)).sum() + 0.0)
+
+
+def beyond_two_levels(image: Luma) -> float:
+    """Return the share of pixels that are not of the two commonest kinds of luma, 0 to 1.
+
+    A kind is 16 levels wide, half a kind about the commonest level.
+    """
+    counts = np.bincount(image.round().clip(0, 255).astype(np.uint8).ravel(), minlength=256)
+    rest = counts.copy()
+    for _ in range(2):
+        level = int(rest.argmax())
+        rest[max(0, level - 8) : level + 8] = 0
+    return float(rest.sum() / image.size)
 
 
 def spectral_flatness(image: Luma) -> float:

@@ -16,6 +16,7 @@ from serve_app.quality.text.reading import Readings
 
 _NO_READER = "no text reader is configured"
 _UNKNOWN = "which text to expect is not known: give `expected_text`, or quote it in the prompt"
+_TOO_SMALL = "letters in so small a picture can't be read"
 _UNSUPPORTED = "texts in this script can't be read here"
 
 
@@ -41,13 +42,19 @@ def other_text(subject: Subject) -> Measurement | None:
     """How well the worst of the other lines has been kept, 0 to 1."""
     text = subject.case.text
     if not subject.change.changed.any():
-        return Measurement(1.0, {"lines": 0})  # untouched: nothing to read
-    return _read(subject, "", lambda found: checks.other_text(found, text.old, text.expected))
+        return Measurement(1.0, {"lines": 0})  # nothing was touched
+    return _read(
+        subject,
+        "",
+        lambda found: checks.other_text(found, text.old, text.expected, subject.touched),
+    )
 
 
 def _read(subject: Subject, text: str, compare: Callable[[Readings], Measurement]) -> Measurement:
     if subject.reader is None:
         return Measurement.skipped(_NO_READER)
+    if not subject.fine:
+        return Measurement.unsupported(_TOO_SMALL)
     if not subject.reader.supports(text):
         return Measurement.unsupported(_UNSUPPORTED)
     readings = subject.readings

@@ -7,6 +7,7 @@ and #229); a person who lays both over each other sees it at once.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from serve_app.edits.classification import mentions_moving
@@ -19,6 +20,7 @@ _FEW_MATCHES = 24
 _MANY_FEATURES = 200
 """… unless the original has so many that more should have been found again."""
 
+_AGREE_PX = 2.0
 _AWAY_PX = 2.5
 """Features are found again to a fraction of a pixel; RANSAC counts 2 as agreeing."""
 
@@ -51,11 +53,13 @@ def structure(subject: Subject) -> Measurement:
     """The share of matched features that moved with the whole, 0 to 1.
 
     Where parts have been bent, swapped or redrawn elsewhere, matches disagree (RANSAC, 2 px).
+    Letters that were to change don't count.
     """
     found = subject.registration
-    evidence = {"matches": found.matches, "features": found.features}
-    if found.matches >= _FEW_MATCHES:
-        return Measurement(found.inlier_ratio, evidence)
+    lengths = np.linalg.norm(found.residuals, axis=1)[_elsewhere(subject)]
+    evidence = {"matches": len(lengths), "features": found.features}
+    if len(lengths) >= _FEW_MATCHES:
+        return Measurement(float((lengths <= _AGREE_PX).mean()), evidence)
     if found.features >= _MANY_FEATURES:
         return Measurement(0.0, evidence)
     return Measurement.unsupported("the pictures have too few features to tell", **evidence)
@@ -75,7 +79,7 @@ def displaced(subject: Subject) -> Measurement | None:
         return Measurement.unsupported("the pictures have too few features", matches=found.matches)
     residuals = found.residuals
     length = np.linalg.norm(residuals, axis=1)
-    away = (length > _AWAY_PX) & (length < _FAR * np.hypot(*found.size))
+    away = (length > _AWAY_PX) & (length < _FAR * np.hypot(*found.size)) & _elsewhere(subject)
     points, vectors = found.points[away], residuals[away]
     if len(points) <= _NEIGHBOURS:
         return Measurement(0.0)
@@ -84,3 +88,10 @@ def displaced(subject: Subject) -> Measurement | None:
     alike = (apart < _ALIKE_PX) & (distances[:, 1:] < _NEAR * np.hypot(*found.size))
     together = alike.sum(axis=1) >= _NEIGHBOURS - 1
     return Measurement(float(together.sum()) / found.matches)
+
+
+def _elsewhere(subject: Subject) -> NDArray[np.bool_]:
+    """Which matched features are no part of letters that were to change."""
+    columns, rows = subject.registration.points.astype(int).T
+    elsewhere: NDArray[np.bool_] = ~subject.rewritten[rows, columns]
+    return elsewhere

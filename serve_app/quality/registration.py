@@ -34,6 +34,9 @@ _MIN_INLIERS = 12
 _MIN_INLIER_RATIO = 0.2
 _SCALES = (0.7, 1.4)
 
+_FAR_OFF = 24
+"""Levels of grey from which on two pixels are simply different."""
+
 _STILL_PX = 0.5
 """Transforms that move no corner farther are not undone: resampling would cost more."""
 
@@ -103,6 +106,8 @@ def register(original: RGB, edited: RGB) -> Registration:
         and ratio > _MIN_INLIER_RATIO
         and _SCALES[0] <= scale <= _SCALES[1]
     )
+    if found and not _nearer(original, edited, transform):
+        transform = IDENTITY
     return Registration(
         transform if found else IDENTITY,
         found,
@@ -126,6 +131,19 @@ def align(edited: RGB, transform: Affine) -> tuple[RGB, NDArray[np.bool_]]:
     nearest = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
     valid = cv2.warpAffine(inside, transform, (width, height), flags=nearest, borderValue=0)
     return aligned, valid > 0
+
+
+def _nearer(original: RGB, edited: RGB, transform: Affine) -> bool:
+    """Whether undoing ``transform`` brings the edited picture nearer to the original.
+
+    The same letters in other places match well, and mean nothing for the whole.
+    """
+    aligned, valid = align(edited, transform)
+    grey = _grey(original)
+    before = cv2.absdiff(grey, _grey(edited))[valid]
+    after = cv2.absdiff(grey, _grey(aligned))[valid]
+    # What the edit changed is far off either way: beyond the cap it counts alike.
+    return bool(np.minimum(after, _FAR_OFF).mean() <= np.minimum(before, _FAR_OFF).mean())
 
 
 def _grey(pixels: RGB) -> NDArray[np.uint8]:

@@ -20,7 +20,7 @@ from serve_app.images.pixels import RGB
 from serve_app.quality.case import Case
 from serve_app.quality.change import Change, blurred_lab, change_map, common_shift
 from serve_app.quality.registration import Registration, align, register
-from serve_app.quality.text.checks import needs_korean
+from serve_app.quality.text.checks import needs_korean, places
 from serve_app.quality.text.reading import Readings, TextReader
 from serve_app.quality.text.region import read_both
 
@@ -185,6 +185,23 @@ class Subject:
             old=text.old,
         )
 
+    @cached_property
+    def rewritten(self) -> NDArray[np.bool_]:
+        """(height, width) of the canvas: the lines of words that were to change, old and new."""
+        mask = np.zeros(self.original.shape[:2], np.bool_)
+        text = self.case.text
+        if self.readings is None or not self.fine:
+            return mask
+        for words in (text.old, text.expected):
+            for lines in (self.readings.before, self.readings.after):
+                for box in places(words, lines) if words else ():
+                    mask[self.on_canvas(box).area] = True
+        return mask
+
+    def touched(self, box: Box) -> bool:
+        """Whether anything changed inside ``box``, in pixels of the original."""
+        return bool(self.change.changed[self.on_canvas(box).area].any())
+
     @property
     def _touched(self) -> Box | None:
         """The box of all changes in pixels of the original; ``None`` if there are none."""
@@ -202,6 +219,10 @@ class Subject:
         """A box of the canvas, in pixels of the original."""
         edges = (round(edge / self.scale) for edge in (box.left, box.top, box.right, box.bottom))
         return Box(*edges)
+
+    def on_canvas(self, box: Box) -> Box:
+        """A box of the original, in pixels of the canvas."""
+        return Box(*(round(edge * self.scale) for edge in box))
 
     # Brightness.
 

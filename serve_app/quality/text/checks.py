@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from serve_app.images.masks import Box
 from serve_app.quality.measurement import Measurement
@@ -48,7 +49,7 @@ def old_text(readings: Readings, old: str, expected: str | None) -> Measurement:
     new = set() if expected is None else _words_of_new(readings, expected, old)
     best = Match(len(wanted), len(wanted))
     for run in runs(readings.after, 2 * len(wanted)):
-        if new.issuperset(run.words):
+        if new.intersection(run.words):
             continue
         found = nearest(old, [TextLine(run.text, run.boxes[0], 1.0)])
         if found.similarity > best.similarity:
@@ -56,22 +57,30 @@ def old_text(readings: Readings, old: str, expected: str | None) -> Measurement:
     return Measurement(best.similarity, {"old": old, **_where(best)})
 
 
-def other_text(readings: Readings, old: str | None, expected: str | None) -> Measurement:
+def other_text(
+    readings: Readings,
+    old: str | None,
+    expected: str | None,
+    touched: Callable[[Box], bool] = lambda _: True,
+) -> Measurement:
     """How well the worst of the other lines can still be read, 0 to 1; 1 if there are none.
 
-    Only lines that were read well, and are no part of what was to change, are held against it.
+    Only lines that were read well, that ``touched`` says the edit may have changed, and that are
+    no part of what was to change, are held against it. One letter of each is forgiven: readers
+    err, too.
     """
-    changing = {box for text in (old, expected) if text for box in _places(text, readings.before)}
+    changing = {box for text in (old, expected) if text for box in places(text, readings.before)}
     lines = [
         line
         for line in readings.before
         if line.confidence >= _SURE
         and len(normalise(line.text)) >= _SHORTEST
         and line.box not in changing
+        and touched(line.box)
     ]
     if not lines:
         return Measurement(1.0, {"lines": 0})
-    kept = [(nearest(line.text, readings.after), line) for line in lines]
+    kept = [(_forgiving(nearest(line.text, readings.after)), line) for line in lines]
     match, line = min(kept, key=lambda pair: pair[0].similarity)
     evidence = {
         "lines": len(lines),
@@ -97,11 +106,15 @@ def _words_of_new(readings: Readings, expected: str, old: str) -> set[int]:
     return set(match.run.words)
 
 
-def _places(text: str, lines: Sequence[TextLine]) -> tuple[Box, ...]:
+def places(text: str, lines: Sequence[TextLine]) -> tuple[Box, ...]:
     """Boxes of the lines in which ``text`` stands, or of which it is a part."""
     match = nearest(text, lines, neighbours(text, lines))
     within = tuple(line.box for line in lines if normalise(text) in normalise(line.text))
     return within + (match.run.boxes if match.run and match.similarity >= _READ else ())
+
+
+def _forgiving(match: Match) -> Match:
+    return replace(match, edits=max(0, match.edits - 1))
 
 
 def _where(match: Match) -> dict[str, object]:

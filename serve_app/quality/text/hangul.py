@@ -20,8 +20,9 @@ from serve_app.images.pixels import RGB
 _HEIGHT = 56
 """Pixels that a line is brought to."""
 
-_MARGIN = 0.15
-"""Around a line, as a share of its height: Tesseract wants to see where it ends."""
+_MARGIN = 0.1
+"""Around a line, as a share of its height: with more it sees parts of other lines (27 of 28 signs
+read with a tenth, 24 with a fifth)."""
 
 _LANGUAGE = "kor"
 _FOLDERS = ("/usr/share/tesseract-ocr/*/tessdata", "/usr/share/tessdata", "/opt/*/share/tessdata")

@@ -61,7 +61,7 @@ class Match:
 def normalise(text: str) -> str:
     """The letters, digits and signs of ``text`` that make a difference."""
     folded = unicodedata.normalize("NFKC", text).casefold()
-    return "".join(
+    kept = "".join(
         letter
         for place, letter in enumerate(folded)
         if letter.isalnum()
@@ -69,6 +69,7 @@ def normalise(text: str) -> str:
         or unicodedata.category(letter).startswith("M")
         or (letter in _BETWEEN_DIGITS and _between_digits(folded, place))
     )
+    return unicodedata.normalize("NFKC", kept)  # what stands together now may be one letter
 
 
 def similarity(first: str, second: str) -> float:

@@ -47,15 +47,19 @@ class ScriptReader:
         )
 
     def _read_korean(self, pixels: RGB) -> list[Found]:
-        """Each line by whoever is surer of it: signs in Korean have Latin words and prices, too."""
+        """Lines with Hangul by Tesseract, the others by whoever is surer of them.
+
+        RapidOCR is always sure of a price, and leaves out the Korean words beside it.
+        """
         if self._hangul is None:
             return self._rapid.read(pixels)
         lines = []
         for corners in self._rapid.find(pixels):
             line = cut_out(pixels, corners)
-            readings = (self._hangul.read_line(line), self._rapid.read_line(line))
-            text, confidence = max(readings, key=lambda reading: reading[1])
-            lines.append(Found(text, confidence, corners))
+            reading = self._hangul.read_line(line)
+            if "HANGUL" not in scripts(reading[0]):
+                reading = max(reading, self._rapid.read_line(line), key=lambda one: one[1])
+            lines.append(Found(*reading, corners))
         return lines
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 _NAMES = ("LATIN", "CJK", "HIRAGANA", "KATAKANA", "HANGUL")
@@ -19,5 +20,5 @@ def scripts(text: str) -> frozenset[str]:
 
 
 def _script(letter: str) -> str:
-    name = unicodedata.name(letter, "").partition(" ")[0]
+    name = re.split("[ -]", unicodedata.name(letter, ""), maxsplit=1)[0]
     return name if name in _NAMES else "OTHER"
