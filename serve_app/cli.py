@@ -50,7 +50,7 @@ def demo(
 
 @app.command()
 def validate(
-    original: Annotated[Path, typer.Argument(help="The image before the edit.", dir_okay=False)],
+    original: Annotated[Path, typer.Argument(help="The image before the edit.")],
     edited: Annotated[Path, typer.Argument(help="The image after it, made by any tool.")],
     edit_type: Annotated[
         EditType | None, typer.Option(help="Kind of edit; by the prompt if left out.")
@@ -68,17 +68,32 @@ def validate(
     ] = Path("validated.png"),
     no_picture: Annotated[bool, typer.Option("--no-picture", help="Write none.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="Take limits and checks from this Serve configuration.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
 ) -> None:
     """Judge an edit: did it change what it should, and only that?
 
-    Exits with 0 if it passes (also unverified), 1 if it fails, 2 if a file can't be used.
+    The picture shows both, where they differ, and what is wrong there. Exits with 0 if the edit
+    passes (also unverified), 1 if it fails, 2 if a file can't be used.
     """
     from serve_app.validate_command import Validation, run_validate
 
     text = TextTargets(expected_text, old_text)
     validation = Validation(original, edited, edit_type, prompt, mask, text)
     with _told_plainly(status=2):
-        report = run_validate(console, validation, None if no_picture else picture, as_json)
+        report = run_validate(
+            console,
+            validation,
+            None if no_picture else picture,
+            as_json=as_json,
+            config=config,
+        )
     if report.verdict == "fail":
         raise typer.Exit(1)
 
@@ -112,7 +127,7 @@ def _told_plainly(status: int = 1) -> Iterator[None]:
     try:
         yield
     except EditServiceError as error:
-        console.print(error.message, style="red", markup=False)
+        console.print(error.message, style="red", markup=False, soft_wrap=True)
         raise typer.Exit(status) from error
 
 

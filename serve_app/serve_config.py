@@ -9,7 +9,6 @@ from typing import Any, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel
-from ray.serve.schema import ServeDeploySchema
 
 from serve_app.config import ServiceConfig
 from serve_app.errors import ConfigurationError
@@ -32,6 +31,8 @@ def check(file: Path) -> list[ServiceConfig]:
     Serve itself accepts unknown keys silently, so they are looked for here. Raises
     ``ConfigurationError`` or pydantic's ``ValidationError``.
     """
+    from ray.serve.schema import ServeDeploySchema  # takes seconds, which ``read`` can do without
+
     content = read(file)
     if unknown := list(_unknown_keys(content, ServeDeploySchema, "")):
         raise ConfigurationError(f"{file.name} has keys that Serve doesn't know: {unknown}.")

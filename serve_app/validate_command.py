@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from serve_app.config import LimitsConfig, QualityConfig
+from serve_app.config import LimitsConfig, ServiceConfig
 from serve_app.edits.classification import classify
 from serve_app.edits.request import EditType
 from serve_app.edits.text_targets import NO_TEXT, TextTargets, text_targets
-from serve_app.errors import InvalidRequest
+from serve_app.errors import ConfigurationError, InvalidRequest
 from serve_app.images.decoding import decode
 from serve_app.images.mask_reading import read_mask
 from serve_app.images.masks import Editable, require_usable
@@ -21,7 +27,9 @@ from serve_app.images.pixels import RGB
 from serve_app.quality.annotation import judge
 from serve_app.quality.case import Case
 from serve_app.quality.report import Check, CheckStatus, Report, Verdict
+from serve_app.quality.table import TABLE
 from serve_app.quality.validator import Validator
+from serve_app.serve_config import read
 
 _COLOURS = {
     CheckStatus.PASS: "green",
@@ -49,81 +57,138 @@ class Validation:
     mask: Path | None = None
     text: TextTargets = NO_TEXT
 
-    def case(self) -> Case:
+    def case(self, limits: LimitsConfig) -> Case:
         """Read the files; raises ``InvalidRequest`` for one that can't be used."""
-        original = _read(self.original, "original")
-        mask = None if self.mask is None else _read_mask(self.mask, original)
+        original = _read(self.original, limits)
         return Case(
             original,
-            _read(self.edited, "edited"),
+            _read(self.edited, limits),
             self.edit_type or classify(self.prompt).edit_type,
-            mask=mask,
+            mask=None if self.mask is None else _read_mask(self.mask, limits, original),
             prompt=self.prompt,
             text=text_targets(self.prompt) if self.text == NO_TEXT else self.text,
         )
 
+    def require_kept(self, picture: Path) -> None:
+        """Raise ``InvalidRequest`` if writing ``picture`` would overwrite what is judged."""
+        inputs = (self.original, self.edited, self.mask)
+        if picture.resolve() in [file.resolve() for file in inputs if file is not None]:
+            raise InvalidRequest(
+                f"{picture} is one of the files to judge: give the picture another name with "
+                "--picture.",
+                "picture",
+            )
+
 
 def run_validate(
-    console: Console, validation: Validation, picture: Path | None, as_json: bool
+    console: Console,
+    validation: Validation,
+    picture: Path | None,
+    *,
+    as_json: bool,
+    config: Path | None = None,
 ) -> Report:
     """Judge, print the report, and write the annotated picture if ``picture`` names a file.
 
-    Raises ``InvalidRequest`` for files that can't be read or used.
+    Limits and checks are those of the Serve configuration ``config``, or the defaults. Raises
+    ``InvalidRequest`` for files that can't be read or used, ``ConfigurationError`` for such a
+    configuration.
     """
-    case = validation.case()
-    judged = judge(Validator.open(QualityConfig()), case, picture is not None)
+    settings = ServiceConfig() if config is None else _settings(config)
+    if picture is not None:
+        validation.require_kept(picture)
+    case = validation.case(settings.limits)
+    judged = judge(Validator.open(settings.quality), case, picture is not None)
     if picture is not None and judged.picture is not None:
-        try:
-            picture.write_bytes(judged.picture)
-        except OSError as error:
-            raise InvalidRequest(
-                f"The picture can't be written to {picture}.", "picture"
-            ) from error
+        _write(picture, judged.picture)
     if as_json:
         body = judged.report.to_json() | {"edit_type": str(case.edit_type)}
+        if picture is not None:
+            body["picture"] = str(picture)
         console.print_json(json.dumps(body, ensure_ascii=False))
         return judged.report
-    _print(console, judged.report, case.edit_type)
+    print_report(console, judged.report, case.edit_type)
     if picture is not None:
-        console.print(f"\nPicture: {picture}", highlight=False)
+        console.print(f"\nPicture: {picture}", markup=False, highlight=False, soft_wrap=True)
     return judged.report
 
 
-def _read(path: Path, param: str) -> RGB:
-    return decode(_bytes(path, param), LimitsConfig(), param).pixels
+# Files.
 
 
-def _read_mask(path: Path, original: RGB) -> Editable:
-    editable = read_mask(_bytes(path, "mask"), LimitsConfig(), "mask").editable
+def _settings(config: Path) -> ServiceConfig:
+    """The settings of a configuration's first application."""
+    match read(config):
+        case {"applications": [{"args": dict() as arguments}, *_]}:
+            pass
+        case _:
+            raise ConfigurationError(f"{config} has no application with `args`.")
+    try:
+        return ServiceConfig.model_validate(arguments)
+    except ValidationError as error:
+        raise ConfigurationError(f"{config} can't be used: {error}") from error
+
+
+def _read(file: Path, limits: LimitsConfig) -> RGB:
+    with _named(file):
+        return decode(_bytes(file), limits, "image").pixels
+
+
+def _read_mask(file: Path, limits: LimitsConfig, original: RGB) -> Editable:
     height, width, _ = original.shape
-    require_usable(editable, width, height)
+    with _named(file):
+        editable = read_mask(_bytes(file), limits, "mask").editable
+        require_usable(editable, width, height)
     return editable
 
 
-def _bytes(path: Path, param: str) -> bytes:
+def _bytes(file: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return file.read_bytes()
     except OSError as error:
-        raise InvalidRequest(f"{path} can't be read.", param) from error
+        raise InvalidRequest("The file can't be read.") from error
 
 
-def _print(console: Console, report: Report, edit_type: EditType) -> None:
-    table = Table(title=None, header_style="bold", pad_edge=False)
-    for name in ("check", "status", "value", "limit", ""):
-        table.add_column(name, justify="right" if name in ("value", "limit") else "left")
+def _write(file: Path, data: bytes) -> None:
+    try:
+        file.write_bytes(data)
+    except OSError as error:
+        raise InvalidRequest(f"{file}: The picture can't be written there.") from error
+
+
+@contextmanager
+def _named(file: Path) -> Iterator[None]:
+    """Put the file's name before what is wrong with it."""
+    try:
+        yield
+    except InvalidRequest as error:
+        raise InvalidRequest(f"{file}: {error.message}", error.param) from error
+
+
+# The report.
+
+
+def print_report(console: Console, report: Report, edit_type: EditType) -> None:
+    """Print a row for each check, the verdict, and the reasons."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("check", no_wrap=True)
+    table.add_column("status", no_wrap=True)
+    table.add_column("value", justify="right", no_wrap=True)
+    table.add_column("limit", justify="right", no_wrap=True)
+    table.add_column("what it found, or measures")
     for check in report.checks:
-        colour = _COLOURS[check.status]
-        status = f"[{colour}]{check.status}[/]"
-        table.add_row(check.name, status, _number(check.value), _limit(check), _note(check))
+        status = Text(check.status, _COLOURS[check.status])
+        table.add_row(check.name, status, _number(check.value), _limit(check), _meaning(check))
     console.print(table)
-    colour = _VERDICT_COLOURS[report.verdict]
     console.print(
-        f"\n[{colour}]{report.verdict}[/] as {edit_type} edit, "
-        f"{report.coverage:.0%} of the checks decided",
+        Text(report.verdict, _VERDICT_COLOURS[report.verdict]),
+        f"as {edit_type} edit, {report.coverage:.0%} of the checks decided",
         highlight=False,
     )
+    reasons = Table.grid(padding=(0, 1))
     for reason in report.reasons:
-        console.print(f"  • {reason}", markup=False, highlight=False)
+        reasons.add_row(" •", Text(reason))
+    console.print(reasons)
 
 
 def _number(value: float | None) -> str:
@@ -136,13 +201,27 @@ def _limit(check: Check) -> str:
     return f"{'≥' if check.direction == 'at_least' else '≤'} {check.threshold:g}"
 
 
-def _note(check: Check) -> str:
-    """The evidence that fits on a line."""
+def _meaning(check: Check) -> Text:
+    """The evidence that can be said in a line, or else what the check measures.
+
+    As plain text: what was read in a picture may look like markup.
+    """
+    found = _found(check)
+    if found:
+        return Text(found)
+    return Text(_MEASURES.get(check.name, ""), "dim", no_wrap=True, overflow="ellipsis")
+
+
+def _found(check: Check) -> str:
     evidence = check.evidence
     if "reason" in evidence:
         return str(evidence["reason"])
     if "read" in evidence:
-        return f"read: {evidence['read']}"
+        return f"read: {evidence['read'] or 'nothing'}"
     if "before" in evidence and "after" in evidence:
         return f"{evidence['before']} → {evidence['after']}"
     return ""
+
+
+_MEASURES = {rule.name: (inspect.getdoc(rule.measure) or "").partition("\n")[0] for rule in TABLE}
+"""What each check measures, in which unit: the first line of its documentation."""

@@ -43,7 +43,8 @@ def test_every_configuration_builds(path: Path) -> None:
 
 
 def test_the_promised_configurations_are_there_and_explained() -> None:
-    assert {"local.yaml", "single_gpu.yaml", "low_memory.yaml", "lightning.yaml"} <= set(NAMES)
+    promised = {"local", "single_gpu", "low_memory", "lightning", "cascade"}
+    assert {f"{name}.yaml" for name in promised} <= set(NAMES)
     explained = (ROOT / "configs" / "README.md").read_text()
     assert [name for name in NAMES if f"| `{name}` |" not in explained] == []
 
@@ -79,6 +80,18 @@ def test_few_steps_have_their_steps_and_no_guidance() -> None:
     assert config.model.few_step is not None
     assert config.model.few_step.scheduler == "lightning"
     assert (config.planning.num_inference_steps, config.planning.true_cfg_scale) == (4, 1.0)
+
+
+def test_a_cascade_leaves_full_edits_their_steps_and_has_attempts_for_them() -> None:
+    config = shipped("cascade.yaml")
+    assert config.model.drafts is not None
+    assert (config.model.drafts.steps, config.model.drafts.true_cfg_scale) == (4, 1.0)
+    assert config.planning.num_inference_steps is config.planning.true_cfg_scale is None
+    assert config.planning.quality == "standard"
+    assert config.planning.max_attempts > 1
+    # As for the same card without drafts.
+    assert not config.engine.acceleration.stack_guidance
+    assert config.limits.request_s == shipped("single_gpu.yaml").limits.request_s
 
 
 @pytest.mark.parametrize(

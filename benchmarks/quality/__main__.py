@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from benchmarks.quality import judged as judged_picture
 from benchmarks.quality import timing
 from benchmarks.quality.aims import COLLAPSE, MISSPELT, curves, fits
 from benchmarks.quality.measure import Judged, judge_all, load, save
@@ -44,6 +45,7 @@ def main(
     seed = {kind: rejected(found, _seed) for kind, found in by(noticed(test), _kind).items()}
     drawn = curves(test)
     draw(drawn, ours, seed, RESULTS / "quality.png")
+    judged_picture.draw(RESULTS / "judged.png")
     details = {
         "samples": {str(split): _counts(found) for split, found in judged.items()},
         "by kind, test": _details(test),
@@ -79,7 +81,7 @@ def _judged(split: Split, scale: float, keep: Path | None) -> list[Judged]:
 
 def _recall(test: Sequence[Judged]) -> list[Figure]:
     exact = [
-        ("collapse", [one for one in test if one.kind in COLLAPSE]),
+        ("collapse", [one for one in noticed(test) if one.kind in COLLAPSE]),
         ("exact no-op", [one for one in test if one.kind == "no_op"]),
         *(
             (

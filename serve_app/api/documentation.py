@@ -124,10 +124,18 @@ _IMAGE_REFERENCE = {
     ]
 }
 
+_HOLES = (
+    "transparent is editable, or white in a file without transparency. Files stored by /v1/files "
+    "have lost their transparency, so that white is what they mean."
+)
+
 _MASK = {
-    "description": "where the first image may change, at its own size: transparent is editable, "
-    "or white in a file without transparency. Files stored by /v1/files have lost their "
-    "transparency, so that white is what they mean. Needs `size` to be the image's own."
+    "description": f"where the first image may change, at its own size: {_HOLES} Needs `size` to "
+    "be the image's own."
+}
+
+_JUDGED_MASK = {
+    "description": f"where the original was to change, at its own size: {_HOLES}",
 }
 
 #: How a form writes what is no plain value.
@@ -183,7 +191,7 @@ def validation_body(limits: LimitsConfig) -> dict[str, Any]:
     fields = field_schemas(ValidationFields, limits)
 
     def body(image: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
-        named = {ORIGINAL: image, EDITED: image, MASK: image | _MASK}
+        named = {ORIGINAL: image, EDITED: image, MASK: image | _JUDGED_MASK}
         return _object(named | fields, [ORIGINAL, EDITED])
 
     box = _AS_TEXT["mask_box"] | {"description": fields["mask_box"]["description"]}

@@ -12,6 +12,7 @@ from typing import Any
 
 from serve_app.api.event_stream import comment, event
 from serve_app.api.fields import EditFields
+from serve_app.edits.request import Quality
 from serve_app.edits.result import (
     Completed,
     EditEvent,
@@ -29,6 +30,9 @@ _NO_USAGE = {
     "output_tokens": 0,
     "total_tokens": 0,
 }
+
+# What OpenAI's types call them.
+_QUALITIES = {Quality.DRAFT: "low", Quality.STANDARD: "medium", Quality.BEST: "high"}
 
 
 def edit_headers(outcome: EditOutcome) -> dict[str, str]:
@@ -105,7 +109,7 @@ async def _streamed_image(name: str, png: bytes, fields: EditFields) -> dict[str
         "b64_json": await _b64(png, fields),
         "created_at": int(time.time()),
         "size": f"{width}x{height}",
-        "quality": "auto" if fields.quality is None else str(fields.quality),
+        "quality": "auto" if fields.quality is None else _QUALITIES[fields.quality],
         "background": "opaque",
         "output_format": fields.output_format.value,
     }

@@ -12,6 +12,7 @@ from serve_app.config import ServiceConfig
 from serve_app.deployments.cache import CacheClient
 from serve_app.deployments.calls import call, iterate
 from serve_app.deployments.editor import EditorClient
+from serve_app.deployments.logs import log_with_serve
 from serve_app.deployments.metrics import ReEditCounter
 from serve_app.deployments.validator import ValidatorClient
 from serve_app.edits.model import ModelDescription
@@ -29,6 +30,7 @@ class Router:
         from serve_app.storage.results import ResultStore
         from serve_app.workflows.edit import EditWorkflow
 
+        log_with_serve()
         self._workflow = EditWorkflow(
             EditorClient(editor, several=config.deployments.editor.max > 1),
             ValidatorClient(validator),

@@ -23,6 +23,11 @@ class AttemptPlan:
     against: str | None = None
     remedies: tuple[str, ...] = ()
 
+    @property
+    def forwards(self) -> int:
+        """Forward passes of the transformer: guidance takes two a step."""
+        return self.num_inference_steps * (2 if self.true_cfg_scale > 1.0 else 1)
+
     def to_json(self) -> dict[str, Any]:
         """What was planned, for the result's record."""
         planned: dict[str, Any] = {

@@ -152,6 +152,7 @@ class Planner:
             **self._surroundings,
             **_mask_and_adapter(request, adapter),
             **_words_and_drafts(request, quality, drafts),
+            **self._remedies(max_attempts),
             "images": [image.id for image in request.images],
             "prompt": prompt,
             "negative_prompt": negative_prompt,
@@ -190,6 +191,14 @@ class Planner:
                 return MAX_ATTEMPTS
             case _:
                 return self._planning.max_attempts
+
+    def _remedies(self, max_attempts: int) -> dict[str, Any]:
+        """Facts that tell from the third attempt on: before, only seed and model change."""
+        if max_attempts < 3:
+            return {}
+        planning = self._planning
+        asks = planning.ask_model and self._model.answers
+        return {"remedies": [planning.guidance_step, planning.more_steps, asks]}
 
     def _drafts(self, request: EditRequest, quality: Quality) -> FewStepDrafts | None:
         """How to draft; not at all if the request sets what the few-step model can't keep to."""

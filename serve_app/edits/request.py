@@ -99,8 +99,8 @@ class EditRequest:
     arrival. ``user`` names the tenant that the device is shared with. None of these three
     changes the image.
 
-    ``expected_text`` should be read in the result and ``old_text`` no longer; what is left out
-    is taken from the prompt.
+    ``expected_text`` should be read in the result and ``old_text`` no longer; without either
+    both are what the prompt quotes.
     """
 
     images: tuple[DecodedImage, ...]

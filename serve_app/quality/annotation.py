@@ -2,43 +2,50 @@
 
 from __future__ import annotations
 
-import io
-import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from serve_app.images.encoding import encode
+from serve_app.images.masks import Box
 from serve_app.images.pixels import RGB
 from serve_app.quality.case import Case
-from serve_app.quality.report import Check, CheckStatus, Report, Verdict
+from serve_app.quality.heat_map import STRONGEST, heat_map, legend
+from serve_app.quality.registration import IDENTITY, Affine
+from serve_app.quality.report import OPEN, Check, CheckStatus, Report, Verdict
 from serve_app.quality.validator import Validator
+
+Colour = tuple[int, int, int]
+Line = list[tuple[int, str, Colour]]
+"""Words of one line, each with its distance from the left margin, pixels."""
 
 _PANEL = 480
 """Longest side of a panel, pixels; small pictures are enlarged to it, large ones shrunk."""
 
-_GAP, _MARGIN = 16, 24
-_INK, _FAINT, _PAPER = (28, 30, 34), (110, 116, 124), (250, 250, 248)
-_COLOURS = {
-    Verdict.PASS: (30, 130, 76),
-    Verdict.PASS_UNVERIFIED: (176, 120, 16),
-    Verdict.FAIL: (190, 40, 44),
-}
-_WORDS = {
-    Verdict.PASS: "PASS",
-    Verdict.PASS_UNVERIFIED: "PASS, UNVERIFIED",
-    Verdict.FAIL: "FAIL",
-}
-_BOX_COLOURS = {CheckStatus.FAIL: (220, 40, 44), CheckStatus.WARN: (232, 160, 24)}
-_STRONGEST = 40.0
-"""CIE76 distance drawn in the last colour of the map: two unlike colours."""
+_COLUMN = 276
+"""Least width of a panel with its caption, pixels: strips have narrow panels."""
 
-_COLUMNS = 150
-"""Characters on a line of reasons."""
+_GAP, _MARGIN, _LINE, _LABEL = 16, 24, 22, 17
+"""Between panels, around the page, and the heights of a line and of a box's name, pixels."""
+
+_CAPTIONS, _PANELS = 62, 84
+"""Where these rows begin, pixels from the top."""
+
+_INK, _FAINT, _PAPER = (28, 30, 34), (110, 116, 124), (250, 250, 248)
+_TITLES: dict[Verdict, tuple[str, Colour]] = {
+    Verdict.PASS: ("PASS", (30, 130, 76)),
+    Verdict.PASS_UNVERIFIED: ("PASS, UNVERIFIED", (176, 120, 16)),
+    Verdict.FAIL: ("FAIL", (190, 40, 44)),
+}
+_MISSED: dict[CheckStatus, Colour] = {
+    CheckStatus.FAIL: (220, 40, 44),
+    CheckStatus.WARN: (208, 132, 0),
+}
+_BOUNDS = {"at_least": "at least", "at_most": "at most"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,55 +59,143 @@ class Judged:
 def judge(validator: Validator, case: Case, picture: bool) -> Judged:
     """Judge ``case``, and draw what was found if ``picture``."""
     judgement = validator.examine(case)
+    report, subject = judgement.report, judgement.subject
     if not picture:
-        return Judged(judgement.report)
-    subject = judgement.subject
-    drawn = annotated(case.original, case.edited, subject.change.delta_e, judgement.report)
-    encoded = io.BytesIO()
-    Image.fromarray(drawn).save(encoded, "PNG")
-    return Judged(judgement.report, encoded.getvalue())
+        return Judged(report)
+    delta_e, moved = subject.change.delta_e, subject.full_transform
+    return Judged(report, encode(annotated(case.original, case.edited, delta_e, report, moved)))
 
 
-def annotated(original: RGB, edited: RGB, delta_e: NDArray[np.float32], report: Report) -> RGB:
+def annotated(
+    original: RGB,
+    edited: RGB,
+    delta_e: NDArray[np.float32],
+    report: Report,
+    moved: Affine = IDENTITY,
+) -> RGB:
     """Draw three panels, the verdict above and the reasons below; (height, width, 3) uint8.
 
     ``original`` and ``edited`` (height, width, 3) may differ in size, ``delta_e`` (height,
-    width) is their CIE76 distance on any canvas of the original's proportions. Boxes of failed
-    checks and of warnings are drawn on the edited panel.
+    width) is their CIE76 distance on any canvas of the original's proportions. What failed or
+    warned is boxed on the edited panel, where ``moved`` (2, 3) takes pixels of the original.
     """
-    size = _panel_size(original)
-    panels = (
-        ("original", _fitted(original, size)),
-        ("edited", _boxed(_fitted(edited, size), original, report)),
-        ("changes", _heat(_fitted(original, size), delta_e)),
-    )
-    width, height = size
-    lines = [line for reason in report.reasons for line in textwrap.wrap(reason, _COLUMNS)]
-    full = 3 * width + 2 * _GAP + 2 * _MARGIN
-    page_width = max(full, 900)
-    page = Image.new("RGB", (page_width, height + 120 + 22 * len(lines) + _MARGIN), _PAPER)
+    width, height = size = _panel_size(original)
+    column = max(width, _COLUMN)
+    page_width = 3 * column + 2 * _GAP + 2 * _MARGIN
+    missed = _gravest_first(report.checks)
+    room = page_width - 2 * _MARGIN
+    lines = [*_figures(missed, room), *(line for it in report.reasons for line in _lines(it, room))]
+    below = _PANELS + height + _GAP
+    page = Image.new("RGB", (page_width, below + _LINE * len(lines) + _MARGIN), _PAPER)
     draw = ImageDraw.Draw(page)
-    draw.text((_MARGIN, 18), _WORDS[report.verdict], _COLOURS[report.verdict], _font(26))
-    beside = _MARGIN + draw.textlength(_WORDS[report.verdict], _font(26)) + 16
-    draw.text((beside, 26), _summary(report.checks), _FAINT, _font(16))
-    left = (page_width - full) // 2 + _MARGIN
-    for number, (name, panel) in enumerate(panels):
-        x = left + number * (width + _GAP)
-        draw.text((x, 62), name, _FAINT, _font(15))
-        page.paste(Image.fromarray(panel), (x, 84))
+    _draw_title(draw, report)
+
+    before, after = _fitted(original, size), _fitted(edited, size)
+    scale = width / original.shape[1]
+    panels = (before, _boxed(after, column, missed, scale, moved), heat_map(before, delta_e))
+    captions = (f"original, {_size(original)}", f"edited, {_size(edited)}", "changes")
+    lefts = [_MARGIN + number * (column + _GAP) for number in range(3)]
+    for left, caption, panel in zip(lefts, captions, panels, strict=True):
+        draw.text((left, _CAPTIONS), caption, _FAINT, _font(15))
+        page.paste(Image.fromarray(panel), (left, _PANELS))
+    _draw_legend(page, draw, lefts[2] + column)
+
     for number, line in enumerate(lines):
-        draw.text((_MARGIN, height + 104 + 22 * number), line, _INK, _font(15))
+        for left, words, colour in line:
+            draw.text((_MARGIN + left, below + _LINE * number), words, colour, _font(15))
     return np.asarray(page)
+
+
+def _gravest_first(checks: Sequence[Check]) -> list[Check]:
+    """What failed and then what warned, each in the order of the report."""
+    return [check for status in _MISSED for check in checks if check.status is status]
+
+
+# Words.
+
+
+def _draw_title(draw: ImageDraw.ImageDraw, report: Report) -> None:
+    word, colour = _TITLES[report.verdict]
+    draw.text((_MARGIN, 18), word, colour, _font(26))
+    beside = _MARGIN + draw.textlength(word, _font(26)) + _GAP
+    draw.text((beside, 26), _summary(report.checks), _FAINT, _font(16))
 
 
 def _summary(checks: Sequence[Check]) -> str:
     """How many checks came to what, in words."""
-    counts = {status: sum(check.status is status for check in checks) for status in CheckStatus}
-    told = (CheckStatus.FAIL, CheckStatus.WARN, CheckStatus.PASS)
-    words = {CheckStatus.FAIL: "failed", CheckStatus.WARN: "warned", CheckStatus.PASS: "passed"}
-    parts = [f"{counts[status]} {words[status]}" for status in told if counts[status]]
-    undecided = counts[CheckStatus.SKIPPED] + counts[CheckStatus.UNSUPPORTED]
-    return ", ".join([*parts, *([f"{undecided} not decided"] if undecided else [])])
+    told = (
+        ("failed", {CheckStatus.FAIL}),
+        ("warned", {CheckStatus.WARN}),
+        ("passed", {CheckStatus.PASS}),
+        ("not decided", OPEN),
+    )
+    counts = ((sum(check.status in which for check in checks), word) for word, which in told)
+    return ", ".join(f"{count} {word}" for count, word in counts if count)
+
+
+def _draw_legend(page: Image.Image, draw: ImageDraw.ImageDraw, right: int) -> None:
+    """What the colours of the map mean, ending at ``right``."""
+    words = f"{STRONGEST:g} dE"
+    right -= round(draw.textlength(words, _font(13)))
+    draw.text((right, _CAPTIONS + 2), words, _FAINT, _font(13))
+    bar = legend(80, 8)
+    page.paste(Image.fromarray(bar), (right - 86, _CAPTIONS + 6))
+    draw.text((right - 92, _CAPTIONS + 2), "0", _FAINT, _font(13), anchor="ra")
+
+
+def _figure(check: Check) -> str:
+    """The number that decided, beside its limit."""
+    if check.value is None or check.threshold is None or check.direction is None:
+        return _label(check)
+    bound = _BOUNDS[check.direction]
+    return f"{_label(check)} {check.value:.3g}, {bound} {check.threshold:g}"
+
+
+def _label(check: Check) -> str:
+    return check.name.replace("_", " ")
+
+
+def _size(pixels: RGB) -> str:
+    height, width, _ = pixels.shape
+    return f"{width} x {height}"
+
+
+def _figures(missed: Sequence[Check], width: int) -> Iterator[Line]:
+    """The figures of what was missed, side by side in lines of at most ``width`` pixels."""
+    line: Line = []
+    left = 0
+    for check in missed:
+        words = _figure(check)
+        length = round(_font(15).getlength(words))
+        if line and left + length > width:
+            yield line
+            line, left = [], 0
+        line.append((left, words, _MISSED[check.status]))
+        left += length + 2 * _GAP
+    if line:
+        yield line
+
+
+def _lines(text: str, width: int) -> Iterator[Line]:
+    """``text`` in lines of at most ``width`` pixels, unless a word alone is longer."""
+    line = ""
+    for word in text.split():
+        longer = f"{line} {word}".lstrip()
+        if line and _font(15).getlength(longer) > width:
+            yield [(0, line, _INK)]
+            longer = word
+        line = longer
+    if line:
+        yield [(0, line, _INK)]
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Pillow's own font, which has ASCII and hardly more: no words of users are drawn."""
+    return ImageFont.load_default(size)
+
+
+# Pictures.
 
 
 def _panel_size(original: RGB) -> tuple[int, int]:
@@ -116,40 +211,50 @@ def _fitted(pixels: RGB, size: tuple[int, int]) -> RGB:
     return np.asarray(Image.fromarray(pixels).resize(size, method))
 
 
-def _heat(original: RGB, delta_e: NDArray[np.float32]) -> RGB:
-    """The map of changes over a faint, grey original."""
-    height, width, _ = original.shape
-    strength = cv2.resize(np.clip(delta_e / _STRONGEST, 0.0, 1.0), (width, height))
-    levels = (255 * strength).round().astype(np.uint8)
-    colours = cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
-    grey = cv2.cvtColor(cv2.cvtColor(original, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    # From what is just noticeable on, the colour covers; below it the picture shows through.
-    cover = np.clip(strength * 4.0, 0.0, 1.0)[..., None]
-    faint = 70 + 0.35 * grey.astype(np.float32)
-    heat: RGB = (cover * colours + (1 - cover) * faint).round().astype(np.uint8)
-    return heat
+def _boxed(panel: RGB, column: int, missed: Sequence[Check], scale: float, moved: Affine) -> RGB:
+    """The panel, ``column`` pixels wide, with a box around all that each of ``missed`` found.
 
-
-def _boxed(panel: RGB, original: RGB, report: Report) -> RGB:
-    """Boxes of what failed and warned, with the names of their checks."""
-    image = Image.fromarray(panel)
-    draw = ImageDraw.Draw(image)
-    scale = panel.shape[1] / original.shape[1]
-    for check in reversed(report.checks):  # the gravest last, on top
-        colour = _BOX_COLOURS.get(check.status)
-        if colour is None:
+    A check is named once, at its first box; a name may reach into the room beside the panel.
+    """
+    cell = Image.new("RGB", (column, panel.shape[0]), _PAPER)
+    cell.paste(Image.fromarray(panel))
+    draw = ImageDraw.Draw(cell)
+    found = [
+        (check, [_on_panel(box, scale, moved) for box in check.evidence.get("boxes", ())])
+        for check in missed
+    ]
+    for check, boxes in reversed(found):  # the gravest last, on top
+        for box in boxes:
+            draw.rectangle(box, None, _MISSED[check.status], 2)
+    taken: list[Box] = []
+    for check, boxes in found:
+        if not boxes:
             continue
-        for box in check.evidence.get("boxes", ()):
-            left, top, right, bottom = (round(edge * scale) for edge in box)
-            draw.rectangle((left, top, max(left + 2, right), max(top + 2, bottom)), None, colour, 2)
-            label = check.name.replace("_", " ")
-            length = draw.textlength(label, _font(13))
-            above = max(0, top - 18)
-            draw.rectangle((left, above, left + length + 8, above + 17), colour)
-            draw.text((left + 4, above), label, "white", _font(13))
-    return np.asarray(image)
+        label = _label(check)
+        length = round(draw.textlength(label, _font(13))) + 8
+        place = _free_place(boxes[0], length, cell.size, taken)
+        taken.append(place)
+        draw.rectangle(place, _MISSED[check.status])
+        draw.text((place.left + 4, place.top), label, "white", _font(13))
+    return np.asarray(cell)
 
 
-@cache
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)
+def _on_panel(box: Sequence[float], scale: float, moved: Affine) -> Box:
+    """The box of the original, in pixels of the edited panel."""
+    left, top, right, bottom = box
+    corners = np.array([[left, top, 1], [right, top, 1], [left, bottom, 1], [right, bottom, 1]])
+    x, y = moved @ corners.T * scale
+    low = round(x.min()), round(y.min())
+    return Box(*low, max(low[0] + 2, round(x.max())), max(low[1] + 2, round(y.max())))
+
+
+def _free_place(box: Box, length: int, size: tuple[int, int], taken: Sequence[Box]) -> Box:
+    """Where a label of ``length`` pixels goes: above ``box``, or below labels that are there."""
+    width, height = size
+    left = min(max(0, box.left), max(0, width - length))
+    top = min(max(0, box.top - _LABEL), max(0, height - _LABEL))
+    for other in sorted(taken, key=lambda it: it.top):
+        beside = left >= other.right or left + length <= other.left
+        if not beside and other.top - _LABEL < top < other.bottom:
+            top = other.bottom + 1
+    return Box(left, top, left + length, top + _LABEL)

@@ -142,13 +142,13 @@ class EditWorkflow:
     async def _attempts(self, order: Order, model: ModelDescription) -> tuple[list[Attempt], Stop]:
         """Run the attempts that the policy plans, as far as time and editors allow.
 
-        The caller's time is a budget, too: it must leave room for another attempt like the
-        last, or the caller would be gone in the middle of it, without the one that is done.
+        The caller's time is a budget, too: it must leave room for the next attempt, or the
+        caller would be gone in the middle of it, without the one that is done.
         """
         attempts: list[Attempt] = []
         tried: list[Tried] = []
         while not isinstance(planned := next_attempt(order.plan, tried), Stop):
-            if attempts and not order.deadline.leaves(attempts[-1].took_s):
+            if attempts and not order.deadline.leaves(attempts[-1].seconds_of(planned)):
                 logger.info("no time for attempt %d, an earlier one is kept", planned.number)
                 return attempts, Stop.TIME
             try:
@@ -175,7 +175,9 @@ class EditWorkflow:
         """``planned``, its prompt rewritten by the model where that is wanted and it can."""
         if not (self._ask_model and model.answers and Remedy.REWRITE in planned.remedies):
             return planned
-        question = rewriting_question(plan.prompt, tried[-1].report.reasons)
+        last = tried[-1].report
+        # The reasons of failures come first; the model can do nothing about the rest.
+        question = rewriting_question(plan.prompt, last.reasons[: len(last.failed)])
         reply = await answer_within(self._editor.ask, question, self._ask_s)
         new = None if reply is None else rewritten(reply, plan.prompt)
         return planned if new is None else replace(planned, prompt=new)

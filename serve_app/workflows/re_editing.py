@@ -3,8 +3,10 @@
 Each check has an ordered list of remedies (``quality.table``). The first failure of the last
 attempt is answered; the k-th time that the same check fails the k-th remedy is tried, always
 with another seed, on the parameters of the plan: remedies don't add up, so that what helped can be
-told. When the list is used up, the same failure has come back across seeds, and trying on would
-only cost. A draft that failed is followed by the full model and counts for nothing else.
+told. Steps and guidance that the request sets itself stay as they are, and a remedy that would
+change nothing is passed over. When the list is used up, the same failure has come back across
+seeds, and trying on would only cost. A draft that failed is followed by the full model and counts
+for nothing else.
 
 Nobody has published yet that another guidance or more steps help where another seed does not:
 every (failure, action, outcome) is logged and counted, so that it can be found out.
@@ -31,6 +33,9 @@ logger = logging.getLogger(__name__)
 
 IN_OTHER_WORDS = frozenset({Remedy.REWRITE, Remedy.NAME_THE_PLACE, Remedy.QUOTE_THE_TEXT})
 """Remedies that change the prompt."""
+
+LEAST_GUIDANCE, MOST_GUIDANCE = 1.0, 20.0
+"""The range of ``true_cfg_scale``, as for requests; at the least there is no guidance."""
 
 
 class Stop(StrEnum):
@@ -85,12 +90,12 @@ def next_attempt(plan: EditPlan, tried: Sequence[Tried]) -> AttemptPlan | Stop:
         for one in tried
         if one.plan.few_step == last.plan.few_step and one.report.failed[:1] == (failure,)
     ]
-    usable = [remedy for remedy in remedies(failure) if _usable(plan, remedy)]
+    attempt = _attempt(plan, number, few_step=last.plan.few_step)
+    usable = [remedy for remedy in remedies(failure) if _usable(plan, attempt, remedy)]
     if len(same) > len(usable):
         return Stop.REPEATED
     remedy = usable[len(same) - 1]
-    attempt = _changed(plan, _attempt(plan, number, few_step=last.plan.few_step), remedy)
-    return _answer(attempt, failure, remedy)
+    return _answer(_changed(plan, attempt, remedy), failure, remedy)
 
 
 def observe(tried: Sequence[Tried], observer: ReEditObserver | None) -> None:
@@ -120,15 +125,20 @@ def _answer(attempt: AttemptPlan, failure: str, remedy: Remedy) -> AttemptPlan:
     return replace(attempt, against=failure, remedies=tuple(done))
 
 
-def _usable(plan: EditPlan, remedy: Remedy) -> bool:
-    """Whether ``remedy`` would change anything."""
+def _usable(plan: EditPlan, attempt: AttemptPlan, remedy: Remedy) -> bool:
+    """Whether ``remedy`` would change anything of ``attempt`` that the request leaves open."""
+    asked, scale, steps = plan.request, attempt.true_cfg_scale, attempt.num_inference_steps
     match remedy:
         case Remedy.LESS_GUIDANCE:
-            return plan.true_cfg_scale > 1.0
+            return asked.true_cfg_scale is None and scale > LEAST_GUIDANCE
+        case Remedy.MORE_GUIDANCE:
+            return asked.true_cfg_scale is None and scale < MOST_GUIDANCE
         case Remedy.MORE_STEPS:
-            return plan.num_inference_steps < plan.most_steps
+            return asked.num_inference_steps is None and steps < plan.most_steps
+        case Remedy.FULL_MODEL:
+            return False  # a draft that may be left has been
         case Remedy.NAME_THE_PLACE:
-            return plan.request.mask is not None
+            return _place(plan) is not None
         case Remedy.QUOTE_THE_TEXT:
             return plan.text.expected is not None
         case _:
@@ -139,9 +149,9 @@ def _changed(plan: EditPlan, attempt: AttemptPlan, remedy: Remedy) -> AttemptPla
     scale, steps = attempt.true_cfg_scale, attempt.num_inference_steps
     match remedy:
         case Remedy.MORE_GUIDANCE:
-            return replace(attempt, true_cfg_scale=min(20.0, scale + plan.guidance_step))
+            return replace(attempt, true_cfg_scale=min(MOST_GUIDANCE, scale + plan.guidance_step))
         case Remedy.LESS_GUIDANCE:
-            return replace(attempt, true_cfg_scale=max(1.0, scale - plan.guidance_step))
+            return replace(attempt, true_cfg_scale=max(LEAST_GUIDANCE, scale - plan.guidance_step))
         case Remedy.MORE_STEPS:
             more = max(1, round(steps * plan.more_steps))
             return replace(attempt, num_inference_steps=min(plan.most_steps, steps + more))
@@ -158,10 +168,12 @@ def _in_other_words(plan: EditPlan, remedy: Remedy) -> str:
 
 
 def _place(plan: EditPlan) -> str | None:
-    """Where the mask is, in words."""
+    """Where the mask is, in words; ``None`` if it has no place, being most of the picture."""
     mask = plan.request.mask
     box = None if mask is None else bounding_box(mask.editable)
     if mask is None or box is None:
         return None
     height, width = mask.editable.shape
+    if 2 * (box.right - box.left) > width and 2 * (box.bottom - box.top) > height:
+        return None
     return place_of((box.left + box.right) / 2 / width, (box.top + box.bottom) / 2 / height)

@@ -45,6 +45,11 @@ class Attempt:
         """What the policy of re-editing knows of it."""
         return Tried(self.plan, self.report)
 
+    def seconds_of(self, planned: AttemptPlan) -> float:
+        """Seconds that ``planned`` would take by this one: denoising goes with the forwards."""
+        more = planned.forwards / self.plan.forwards - 1.0
+        return self.took_s + more * self.seconds.get("denoise", 0.0)
+
     def to_json(self) -> dict[str, Any]:
         """The attempt as it stands in the record."""
         record = self.plan.to_json() | {

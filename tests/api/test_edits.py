@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from serve_app.edits.request import CachePolicy, EditType, ExactSize, LoraUse
+from serve_app.edits.request import CachePolicy, EditType, ExactSize, LoraUse, Quality
 from serve_app.errors import EditFailed
 from serve_app.images.decode_pool import DecodePool
 from serve_app.images.pixels import RGB
@@ -53,6 +53,9 @@ ALL_FIELDS = {
     "true_cfg_scale": 3.5,
     "num_inference_steps": 8,
     "max_attempts": 4,
+    "quality": "best",
+    "expected_text": "open now",
+    "old_text": "closed",
     "cache": "refresh",
     "output_format": "webp",
     "output_compression": 80,
@@ -78,7 +81,29 @@ async def test_form_and_json_mean_the_same(surface: Surface) -> None:
         assert request.negative_prompt == "blur"
         assert (request.true_cfg_scale, request.num_inference_steps) == (3.5, 8)
         assert request.max_attempts == 4
+        assert request.quality is Quality.BEST
+        assert (request.expected_text, request.old_text) == ("open now", "closed")
         assert (request.priority, request.deadline_s, request.user) == (0, 2.5, "studio-4")
+
+
+@pytest.mark.parametrize(
+    ("name", "quality"),
+    [
+        ("auto", None),
+        ("draft", Quality.DRAFT),
+        ("low", Quality.DRAFT),
+        ("standard", Quality.STANDARD),
+        ("medium", Quality.STANDARD),
+        ("best", Quality.BEST),
+        ("high", Quality.BEST),
+    ],
+)
+async def test_quality_has_openais_names_too(
+    surface: Surface, name: str, quality: Quality | None
+) -> None:
+    assert (await surface.edit(quality=name)).status_code == 200
+    assert (await surface.edit_json(quality=name)).status_code == 200
+    assert [request.quality for request in surface.service.requests] == [quality] * 2
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,16 @@ async def test_a_stream_is_typed(
     assert last.cache == "miss"  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("quality", ["auto", "low", "medium", "high"])
+async def test_a_stream_tells_the_quality_in_openais_words(
+    client: openai.AsyncOpenAI, quality: Literal["auto", "low", "medium", "high"]
+) -> None:
+    stream = await client.images.edit(image=PNG, prompt="x", stream=True, quality=quality)
+    (last,) = [event async for event in stream]
+    type(last).model_validate(last.model_dump(), strict=True)
+    assert last.quality == quality
+
+
 async def test_an_error_in_a_stream_is_raised(client: openai.AsyncOpenAI, surface: Surface) -> None:
     surface.service.failure, surface.service.fail_after = EditFailed("No picture."), STEPS + 1
     stream = await client.images.edit(image=PNG, prompt="x", stream=True, partial_images=2)

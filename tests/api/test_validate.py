@@ -53,6 +53,24 @@ async def test_a_good_edit_gets_a_report(surface: Surface) -> None:
     assert surface.service.requests == []
 
 
+async def test_no_editor_is_needed(surface: Surface) -> None:
+    surface.service.warm = False
+    assert (await surface.client.get("/ready")).status_code == 503
+    assert (await validate(surface, encoded(BEFORE), encoded(edited()))).status_code == 200
+
+
+async def test_the_documentation_names_every_field(surface: Surface) -> None:
+    operation = (await surface.client.get("/openapi.json")).json()["paths"]["/v1/validate"]["post"]
+    for content in operation["requestBody"]["content"].values():
+        schema = content["schema"]
+        assert schema["required"] == ["original", "edited"]
+        assert {
+            *("original", "edited", "mask", "mask_box", "edit_type", "prompt", "expected_text"),
+            *("old_text", "picture"),
+        } == schema["properties"].keys()
+        assert "`size`" not in schema["properties"]["mask"]["description"]
+
+
 @pytest.mark.parametrize("edit_type", ["semantic", "appearance", "text", "hybrid"])
 async def test_identical_files_are_told(surface: Surface, edit_type: str) -> None:
     response = await validate(surface, encoded(BEFORE), encoded(BEFORE), edit_type=edit_type)

@@ -267,6 +267,13 @@ def test_another_way_to_the_kept_attempt_is_another_edit() -> None:
     assert len({plan(replace(REQUEST, quality=it, max_attempts=2)).key for it in Quality}) == 1
 
 
+def test_what_a_third_attempt_changes_is_part_of_the_key_of_those_who_may_have_one() -> None:
+    bold = ServiceConfig(planning=PlanningConfig(guidance_step=2.0))
+    twice, thrice = (replace(REQUEST, max_attempts=most) for most in (2, 3))
+    assert plan(thrice, bold).key != plan(thrice).key
+    assert plan(twice, bold).key == plan(twice).key
+
+
 def test_the_words_of_an_edit_are_those_of_the_request_or_of_the_prompt() -> None:
     quoted = replace(REQUEST, prompt="change 'OPEN' to 'CLOSED'")
     assert plan(quoted).text == TextTargets("CLOSED", "OPEN")

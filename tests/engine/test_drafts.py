@@ -309,7 +309,7 @@ def test_warming_up_runs_drafts_too(
 
 
 def test_the_miniature_drafts_and_edits_in_one_engine() -> None:
-    drawn = [it for it in examples(99, 40) if it.pair.change.kind in {"recolour", "remove"}][:8]
+    drawn = [it for it in examples(99, 64) if it.pair.change.kind in {"recolour", "remove"}][:8]
     full = [job(it, Way(8), seed) for seed, it in enumerate(drawn)]
     few_step = FewStepConfig(adapter=Path(MINIATURE), use="drafts")
     shipped = model_config(MINIATURE, 64, Way(8))

@@ -53,6 +53,25 @@ def test_a_failed_check_is_boxed_where_it_failed() -> None:
     assert red(boxed) > red(plain) + 4 * 100
 
 
+def test_boxes_follow_what_has_moved() -> None:
+    """The box is of the original; in the edited picture its contents lie 200 pixels lower."""
+    original, delta_e = flat(128, (480, 480)), np.zeros((480, 480), np.float32)
+    moved = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 200.0]])
+    page = annotated(original, original, delta_e, FAILED, moved)
+    panel = page[84 : 84 + 480, 24 + 480 + 16 :][:, :480]
+    assert red(panel[:280]) == 0
+    assert red(panel[280:]) > 4 * 100
+
+
+@pytest.mark.parametrize("size", [(480, 480), (48, 480)])
+def test_reasons_and_figures_stay_on_the_page(size: tuple[int, int]) -> None:
+    checks = tuple(Check("over_edit", CheckStatus.WARN, 0.9, 0.3, "at_most") for _ in range(20))
+    report = Report(Verdict.FAIL, 0.5, ("Far too much changed here. " * 20,), checks)
+    page = annotated(flat(90, size), flat(120, size), np.zeros((8, 8), np.float32), report)
+    assert np.ptp(page[:, -20:].reshape(-1, 3), axis=0).max() == 0
+    assert np.ptp(page[-20:].reshape(-1, 3), axis=0).max() == 0
+
+
 def test_the_map_is_bright_where_it_changed() -> None:
     delta_e = np.zeros((480, 480), np.float32)
     delta_e[100:200, 100:200] = 60

@@ -9,6 +9,7 @@ import pytest
 
 from serve_app.config import LimitsConfig, ServiceConfig
 from serve_app.edits.job import EditedImage, EditJob
+from serve_app.edits.model import FewStepDrafts, ModelDescription
 from serve_app.edits.request import CachePolicy, EditRequest
 from serve_app.edits.result import CacheStatus, EditResult
 from serve_app.engine.engine import Engine
@@ -40,7 +41,14 @@ class SlowEditor(FaultyEditor):
     async def edit(self, job: EditJob) -> EditedImage:
         self.jobs.append(job)
         self._clock.now += self._took_s
-        return EditedImage(job.images[0], finite=True)
+        return EditedImage(job.images[0], finite=True, seconds={"denoise": self._took_s})
+
+
+class SlowDrafts(SlowEditor):
+    """Says of the model that it makes drafts of one step."""
+
+    async def describe(self) -> ModelDescription:
+        return replace(await super().describe(), drafts=FewStepDrafts(1, 1.0))
 
 
 @pytest.fixture
@@ -81,6 +89,23 @@ async def test_the_service_limit_is_a_deadline_that_the_engine_is_not_told(
     result = (await service.edit(replace(request_for_blue, max_attempts=4))).result
     assert [job.deadline_s for job in editor.jobs] == [None] * 3
     assert (result.attempts, result.verdict) == (3, "fail")
+
+
+@pytest.mark.parametrize(("deadline_s", "attempts"), [(60.0, 1), (80.0, 2)])
+async def test_after_a_draft_the_full_model_needs_its_own_time(
+    engine: Engine,
+    config: ServiceConfig,
+    request_for_blue: EditRequest,
+    clock: Clock,
+    deadline_s: float,
+    attempts: int,
+) -> None:
+    """Three steps with guidance are six forwards, where the draft took one."""
+    editor = SlowDrafts(engine, clock, took_s=10.0)
+    request = replace(request_for_blue, deadline_s=deadline_s, max_attempts=2)
+    result = (await assemble(config, editor).edit(request)).result
+    assert [job.few_step for job in editor.jobs] == [True, False][:attempts]
+    assert result.metadata["stopped"] == ("time" if attempts == 1 else "budget")
 
 
 @pytest.mark.parametrize("policy", [CachePolicy.USE, CachePolicy.REFRESH])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serve_app.config import ServiceConfig
+from serve_app.config import PlanningConfig, ServiceConfig
 from serve_app.edits.attempt import AttemptPlan
 from serve_app.edits.model import FewStepDrafts, ModelDescription
 from serve_app.edits.planning import EditPlan, Planner
@@ -29,8 +30,13 @@ REQUEST = EditRequest((IMAGE,), "change the sign to 'OPEN'", EditType.TEXT, seed
 CHECKS = [rule.name for rule in TABLE if any(cell.fail for cell in rule.limits.values())]
 
 
-def planned(request: EditRequest = REQUEST, drafts: FewStepDrafts | None = None) -> EditPlan:
-    return Planner(ServiceConfig(), replace(MODEL, drafts=drafts)).plan(request)
+def planned(
+    request: EditRequest = REQUEST,
+    drafts: FewStepDrafts | None = None,
+    planning: Mapping[str, float | None] | None = None,
+) -> EditPlan:
+    config = ServiceConfig(planning=PlanningConfig.model_validate(planning or {}))
+    return Planner(config, replace(MODEL, drafts=drafts)).plan(request)
 
 
 def report(*failed: str) -> Report:
@@ -96,17 +102,40 @@ def test_another_failure_begins_with_its_own_remedies() -> None:
     assert stopped is Stop.PASSED
 
 
-def test_what_would_change_nothing_is_left_out() -> None:
-    without_guidance = planned(replace(REQUEST, true_cfg_scale=1.0))
-    attempts, stopped = run(without_guidance, ["oversaturation"] * 4)
+@pytest.mark.parametrize(
+    ("failure", "planning"),
+    [
+        ("oversaturation", {"true_cfg_scale": 1.0}),  # less guidance than none
+        ("blur", {"num_inference_steps": 200}),  # more steps than there may be
+    ],
+)
+def test_what_would_change_nothing_is_left_out(failure: str, planning: dict[str, float]) -> None:
+    attempts, stopped = run(planned(planning=planning), [failure] * 4)
     assert (len(attempts), stopped) == (2, Stop.REPEATED)
 
 
+def test_what_the_request_sets_stays_as_it_is() -> None:
+    plan = planned(replace(REQUEST, true_cfg_scale=6.0, num_inference_steps=30))
+    for name in CHECKS:
+        attempts, _ = run(plan, [name] * 4)
+        parameters = {(one.true_cfg_scale, one.num_inference_steps) for one in attempts}
+        assert parameters == {(6.0, 30)}
+
+
+def masked(rows: int, columns: int) -> EditRequest:
+    free = np.zeros((60, 90), np.bool_)
+    free[:rows, :columns] = True
+    return replace(REQUEST, mask=EditMask.of(free))
+
+
 def test_a_mask_gives_the_place_its_name() -> None:
-    corner = np.zeros((60, 90), np.bool_)
-    corner[:15, :20] = True
-    attempts, _ = run(planned(replace(REQUEST, mask=EditMask.of(corner))), ["inside_mask"] * 3)
+    attempts, _ = run(planned(masked(15, 20)), ["inside_mask"] * 3)
     assert "in the top left" in attempts[2].prompt
+
+
+def test_a_mask_over_most_of_the_picture_is_no_place() -> None:
+    attempts, _ = run(planned(masked(50, 80)), ["inside_mask"] * 3)
+    assert attempts[2].remedies == ("new_seed", "more_guidance")
 
 
 DRAFTS = FewStepDrafts(4, 1.0)
@@ -130,6 +159,12 @@ def test_a_draft_stays_a_draft_where_only_that_is_wanted() -> None:
     assert attempts[2].num_inference_steps == 5
 
 
+def test_a_draft_without_guidance_can_not_take_less() -> None:
+    request = replace(REQUEST, quality=Quality.DRAFT, max_attempts=4)
+    attempts, stopped = run(planned(request, DRAFTS), ["oversaturation"] * 4)
+    assert (len(attempts), stopped) == (2, Stop.REPEATED)
+
+
 @given(
     failures=st.lists(st.sampled_from(CHECKS), max_size=6),
     most=st.integers(1, 4),
@@ -144,8 +179,8 @@ def test_whatever_fails_every_attempt_is_new_and_within_the_budget(
     drafts: FewStepDrafts | None,
     scale: float | None,
 ) -> None:
-    request = replace(REQUEST, max_attempts=most, quality=quality, true_cfg_scale=scale)
-    plan = planned(request, drafts)
+    request = replace(REQUEST, max_attempts=most, quality=quality)
+    plan = planned(request, drafts, {"true_cfg_scale": scale})
     attempts, stopped = run(plan, failures)
     assert run(plan, failures) == (attempts, stopped)
     assert 1 <= len(attempts) <= most
@@ -156,7 +191,8 @@ def test_whatever_fails_every_attempt_is_new_and_within_the_budget(
         assert 1 <= attempt.num_inference_steps <= 200
         assert (attempt.against is None) == (attempt.number == 1)
     if stopped is Stop.REPEATED:
-        assert failures.count(attempts[-1].against or "") > 1
+        made = failures[: len(attempts)]
+        assert made.count(made[-1]) > 1
 
 
 def test_every_check_that_rejects_has_something_to_try() -> None:
