@@ -38,4 +38,10 @@ def _first(kind: str, strength: int) -> Sample:
 def _page(validator: Validator, sample: Sample) -> np.ndarray:
     judgement = validator.examine(sample.case)
     case, subject = sample.case, judgement.subject
-    return annotated(case.original, case.edited, subject.change.delta_e, judgement.report)
+    return annotated(
+        case.original,
+        case.edited,
+        subject.change.delta_e,
+        judgement.report,
+        subject.full_transform,
+    )

@@ -234,6 +234,7 @@ def test_any_order_of_edits_gives_each_its_own_picture(
         ({"offload": "group"}, 1e-4),
         ({"gguf": "given"}, 0.1),
         ({"quantization": "int8"}, 0.1),
+        ({"quantization": "float8"}, 0.5),
         ({"float8_storage": True}, 0.5),
     ],
 )
