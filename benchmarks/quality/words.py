@@ -90,6 +90,10 @@ def change_of_words(language: Language, random: Generator) -> tuple[str, str]:
     return words[int(old)], words[int(new)]
 
 
+_TRIES = 500
+"""Errors drawn before another way is taken; usually the first few do."""
+
+
 def details(language: Language, count: int, random: Generator) -> tuple[str, ...]:
     """Draw ``count`` lines that stand beside and are kept."""
     lines = VOCABULARIES[language].details
@@ -121,10 +125,15 @@ def _worse(right: str, wrong: str, language: Language, random: Generator) -> str
     reached = Levenshtein.distance(letters(right), letters(wrong))
     if reached >= len(letters(right)):
         return wrong
-    while True:
+    for _ in range(_TRIES):
         worse = _with_error(wrong, language, random)
         if Levenshtein.distance(letters(right), letters(worse)) > reached and letters(worse):
             return worse
+    # Words that are wrong in most places already get no farther by an error within.
+    odd = next(it for it in "".join(VOCABULARIES[language].headings) if it not in right)
+    while Levenshtein.distance(letters(right), letters(wrong)) <= reached:
+        wrong += odd
+    return wrong
 
 
 def _with_error(text: str, language: Language, random: Generator) -> str:
