@@ -114,7 +114,7 @@ TABLE: tuple[Rule, ...] = (
          "A part of the picture was bent or put elsewhere; ask for less at once, or use a mask.",
          (_SEED, _LESS, _REWRITE)),
     Rule("over_edit", extent.over_edit, _AT_MOST,
-         {_A: fail(.3), _T: fail(.2), _H: warn(.8)},
+         {_A: fail(.3), _T: fail(.3), _H: warn(.8)},
          "Far more changed than such an edit should; name the one thing to change, or use a mask.",
          (_SEED, _LESS, _REWRITE)),
     Rule("outside_mask", extent.outside_mask, _AT_MOST,
