@@ -20,6 +20,8 @@ _FEW_MATCHES = 24
 _MANY_FEATURES = 200
 """… unless the original has so many that more should have been found again."""
 
+_TOO_SMALL = "in so small a picture a single thing has most of the features"
+
 _AGREE_PX = 2.0
 _AWAY_PX = 2.5
 """Features are found again to a fraction of a pixel; RANSAC counts 2 as agreeing."""
@@ -55,6 +57,8 @@ def structure(subject: Subject) -> Measurement:
     Where parts have been bent, swapped or redrawn elsewhere, matches disagree (RANSAC, 2 px).
     Letters that were to change don't count.
     """
+    if not subject.fine:
+        return Measurement.unsupported(_TOO_SMALL)
     found = subject.registration
     lengths = np.linalg.norm(found.residuals, axis=1)[_elsewhere(subject)]
     evidence = {"matches": len(lengths), "features": found.features}
@@ -74,6 +78,8 @@ def displaced(subject: Subject) -> Measurement | None:
     """
     if mentions_moving(subject.case.prompt):
         return None
+    if not subject.fine:
+        return Measurement.unsupported(_TOO_SMALL)
     found = subject.registration
     if found.matches < _FEW_MATCHES:
         return Measurement.unsupported("the pictures have too few features", matches=found.matches)
