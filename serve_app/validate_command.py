@@ -18,7 +18,7 @@ from rich.text import Text
 from serve_app.config import LimitsConfig, ServiceConfig
 from serve_app.edits.classification import classify
 from serve_app.edits.request import EditType
-from serve_app.edits.text_targets import NO_TEXT, TextTargets, text_targets
+from serve_app.edits.text_targets import NO_TEXT, TextTargets, wanted_text
 from serve_app.errors import ConfigurationError, InvalidRequest
 from serve_app.images.decoding import decode
 from serve_app.images.mask_reading import read_mask
@@ -66,7 +66,7 @@ class Validation:
             self.edit_type or classify(self.prompt).edit_type,
             mask=None if self.mask is None else _read_mask(self.mask, limits, original),
             prompt=self.prompt,
-            text=text_targets(self.prompt) if self.text == NO_TEXT else self.text,
+            text=wanted_text(self.prompt, self.text.expected, self.text.old),
         )
 
     def require_kept(self, picture: Path) -> None:

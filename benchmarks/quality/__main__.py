@@ -81,7 +81,7 @@ def _judged(split: Split, scale: float, keep: Path | None) -> list[Judged]:
 
 def _recall(test: Sequence[Judged]) -> list[Figure]:
     exact = [
-        ("collapse", [one for one in noticed(test) if one.kind in COLLAPSE]),
+        ("collapse", [one for one in test if one.kind in COLLAPSE]),
         ("exact no-op", [one for one in test if one.kind == "no_op"]),
         *(
             (

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
-
-import cv2
 
 from benchmarks.quality.suite import Sample, Split, samples
 from serve_app.config import QualityConfig
@@ -36,10 +32,8 @@ class Judged:
     strength: int | None
     group: str
     edit_type: str
-    masked: bool
     verdict: str
     checks: dict[str, tuple[str, float | None]]
-    seconds: float
 
     @property
     def rejected(self) -> bool:
@@ -53,24 +47,17 @@ class Judged:
         return (similarity or 0.0) < SEED_SSIM or (clarity or 0.0) < SEED_CLARITY
 
 
-def judge_all(split: Split, scale: float, read_text: bool = True) -> list[Judged]:
+def judge_all(split: Split, scale: float) -> list[Judged]:
     """Judge all samples of ``split`` on all cores; one thread each."""
     workers = os.cpu_count() or 1
     with ProcessPoolExecutor(workers) as pool:
-        parts = [
-            pool.submit(_judge_part, split, scale, read_text, part, workers)
-            for part in range(workers)
-        ]
+        parts = [pool.submit(_judge_part, split, scale, part, workers) for part in range(workers)]
         return [judged for part in parts for judged in part.result()]
 
 
 def judge(validator: Validator, sample: Sample) -> Judged:
     """Judge one sample."""
-    case = sample.case  # made at this first look, which is not to be timed
-    started = time.perf_counter()
-    judgement = validator.examine(case)
-    seconds = time.perf_counter() - started
-    report = judgement.report
+    report = validator.judge(sample.case)
     checks = {check.name: (str(check.status), check.value) for check in report.checks}
     clarity = report.check("clarity")
     edited = None if clarity is None else clarity.evidence.get("edited")
@@ -83,10 +70,8 @@ def judge(validator: Validator, sample: Sample) -> Judged:
         strength=sample.strength,
         group=sample.group,
         edit_type=str(sample.case.edit_type),
-        masked=sample.case.mask is not None,
         verdict=str(report.verdict),
         checks=checks,
-        seconds=seconds,
     )
 
 
@@ -100,9 +85,8 @@ def load(path: Path) -> list[Judged]:
     return [Judged(**json.loads(line)) for line in path.read_text().splitlines()]
 
 
-def _judge_part(split: Split, scale: float, read_text: bool, part: int, parts: int) -> list[Judged]:
-    cv2.setNumThreads(1)
-    validator = _validator(read_text)
+def _judge_part(split: Split, scale: float, part: int, parts: int) -> list[Judged]:
+    validator = Validator.open(QualityConfig(threads=1))
     return [judge(validator, sample) for sample in _part(samples(split, scale), part, parts)]
 
 
@@ -111,8 +95,3 @@ def _part(every: Iterable[Sample], part: int, parts: int) -> Iterator[Sample]:
     for sample in every:
         if sum(sample.group.encode()) % parts == part:
             yield sample
-
-
-@cache
-def _validator(read_text: bool) -> Validator:
-    return Validator.open(QualityConfig(read_text=read_text, threads=1))

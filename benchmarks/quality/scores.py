@@ -10,7 +10,6 @@ from typing import Any
 from scipy.stats import binomtest
 
 from benchmarks.quality.measure import Judged
-from serve_app.quality.table import TABLE
 
 Rejects = Callable[[Judged], bool]
 
@@ -80,23 +79,3 @@ def inversions(judged: Iterable[Judged]) -> list[tuple[str, str]]:
         if answers != sorted(answers):
             found.append((ordered[0].kind, group))
     return found
-
-
-def margin(one: Judged) -> float:
-    """How bad the worst check is against its limit: above 1 is rejected, 0 is perfect.
-
-    Of checks that may reject, value over limit where small is good, limit over value where
-    large is good.
-    """
-    worst = 0.0
-    for rule in TABLE:
-        status, value = one.checks.get(rule.name, ("", None))
-        cell = next((cell for kind, cell in rule.limits.items() if kind == one.edit_type), None)
-        if value is None or cell is None or cell.fail is None or status == "info":
-            continue
-        if rule.direction == "at_most":
-            badness = value / cell.fail
-        else:
-            badness = cell.fail / value if value > 1e-9 else float("inf")
-        worst = max(worst, badness)
-    return worst

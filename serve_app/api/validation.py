@@ -16,7 +16,7 @@ from serve_app.api.model_fields import parse_model
 from serve_app.api.sources import ImageSources, parse_images
 from serve_app.edits.classification import classify
 from serve_app.edits.request import EditType
-from serve_app.edits.text_targets import NO_TEXT, TextTargets, text_targets
+from serve_app.edits.text_targets import wanted_text
 from serve_app.quality.case import Case
 
 ORIGINAL = "original"
@@ -77,19 +77,13 @@ class ParsedValidation:
             self._edit_type(prompt),
             mask=None if mask is None else mask.editable,
             prompt=prompt,
-            text=self._text(prompt),
+            text=wanted_text(prompt, self.fields.expected_text, self.fields.old_text),
         )
 
     def _edit_type(self, prompt: str) -> EditType:
         if self.fields.edit_type != "auto":
             return self.fields.edit_type
         return classify(prompt).edit_type
-
-    def _text(self, prompt: str) -> TextTargets:
-        fields = self.fields
-        if fields.expected_text is not None or fields.old_text is not None:
-            return TextTargets(fields.expected_text, fields.old_text)
-        return text_targets(prompt) if prompt else NO_TEXT
 
 
 async def parse_validation(request: Request, context: Context) -> ParsedValidation:

@@ -22,14 +22,10 @@ class Validator:
     """
 
     def __init__(self, config: ServiceConfig, editor: Any) -> None:
-        from serve_app.quality.judges import open_judge
-        from serve_app.quality.validator import Validator as Checks
         from serve_app.workflows.in_process import ThreadedJudge
 
         client = EditorClient(editor, several=config.deployments.editor.max > 1)
-        judge = open_judge(config.quality, client.ask)
-        patience_s = config.quality.judge.patience_s
-        self._judge = ThreadedJudge(Checks.open(config.quality), judge, patience_s)
+        self._judge = ThreadedJudge.open(config.quality, client.ask)
 
     async def mend(self, case: Case) -> Mended:
         return await self._judge.mend(case)

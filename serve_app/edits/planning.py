@@ -18,7 +18,7 @@ from serve_app.edits.content_key import (
 from serve_app.edits.job import EditJob
 from serve_app.edits.model import AdapterDescription, FewStepDrafts, ModelDescription
 from serve_app.edits.request import EditRequest, EditType, LoraUse, Quality
-from serve_app.edits.text_targets import NO_TEXT, TextTargets, text_targets
+from serve_app.edits.text_targets import NO_TEXT, TextTargets, wanted_text
 
 T = TypeVar("T")
 
@@ -176,7 +176,7 @@ class Planner:
             max_attempts=max_attempts,
             adapter=adapter,
             quality=quality,
-            text=_text(request, prompt),
+            text=wanted_text(prompt, request.expected_text, request.old_text),
             drafts=drafts,
             guidance_step=self._planning.guidance_step,
             more_steps=self._planning.more_steps,
@@ -232,13 +232,6 @@ def _words_and_drafts(
     if drafts is not None:
         facts["drafts"] = [str(quality), drafts.num_inference_steps, drafts.true_cfg_scale]
     return facts
-
-
-def _text(request: EditRequest, prompt: str) -> TextTargets:
-    """The words that the request names, and for the rest those that the prompt quotes."""
-    if request.expected_text is not None or request.old_text is not None:
-        return TextTargets(request.expected_text, request.old_text)
-    return text_targets(prompt)
 
 
 def _seed(request: EditRequest, facts: dict[str, Any]) -> int:

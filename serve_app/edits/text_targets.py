@@ -96,6 +96,13 @@ def text_targets(prompt: str) -> TextTargets:
     return TextTargets(roles.get(_NEW), roles.get(_OLD))
 
 
+def wanted_text(prompt: str, expected: str | None, old: str | None) -> TextTargets:
+    """The words that were named, whichever of them; if none were, those that ``prompt`` quotes."""
+    if expected is not None or old is not None:
+        return TextTargets(expected, old)
+    return text_targets(prompt)
+
+
 def _places(template: str) -> list[int]:
     """Where the marks are, of texts and of the names of styles."""
     return [place for place, letter in enumerate(template) if letter in "\ue000\ue001"]

@@ -1,8 +1,7 @@
 """Few-step operation: a distilled adapter (Lightning) in the transformer's weights or beside them.
 
 Fused, all edits are few-step ones. Kept beside the weights, it makes drafts: both kinds of edit run
-side by side on one transformer, and full ones are bit for bit what they are without it. What that
-costs a step is measured in configs/README.md.
+side by side on one transformer, and full ones are bit for bit what they are without it.
 """
 
 from __future__ import annotations

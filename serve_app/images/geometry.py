@@ -104,6 +104,13 @@ class Canvas:
         return resize(canvas[: self.content_height, : self.content_width], size)
 
 
+def within(pixels: RGB, side: int) -> tuple[int, int]:
+    """Return the (width, height) of ``pixels``, shrunk to ``side`` if a side is longer."""
+    height, width, _ = pixels.shape
+    scale = min(1.0, side / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
 def resize(pixels: RGB, size: tuple[int, int]) -> RGB:
     """Resample ``pixels`` to ``size`` (width, height) by Lanczos; as they are if equal.
 

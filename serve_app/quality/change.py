@@ -57,9 +57,19 @@ def change_map(original: RGB, edited: RGB, free: Editable | None = None) -> Chan
 
     ``free`` (height, width) tells which pixels count: all without it, or if it has none.
     """
+    return change_of(lab_difference(original, edited), free)
+
+
+def lab_difference(original: RGB, edited: RGB) -> NDArray[np.float32]:
+    """(height, width, 3): what the edited picture has more of in CIE Lab, both blurred."""
+    difference: NDArray[np.float32] = _blurred_lab(edited) - _blurred_lab(original)
+    return difference
+
+
+def change_of(difference: NDArray[np.float32], free: Editable | None = None) -> Change:
+    """``change_map`` of two pictures whose ``lab_difference`` is known already."""
     if free is None or not free.any():
-        free = np.ones(original.shape[:2], dtype=np.bool_)
-    difference = blurred_lab(edited) - blurred_lab(original)
+        free = np.ones(difference.shape[:2], dtype=np.bool_)
     shift = common_shift(difference[free])
     delta_e = np.linalg.norm(difference - shift, axis=-1).astype(np.float32)
     mask = (delta_e > CHANGED_DELTA_E).astype(np.uint8)
@@ -78,7 +88,7 @@ def common_shift(difference: NDArray[np.float32]) -> NDArray[np.float32]:
     return shift if np.linalg.norm(shift) <= _LARGEST_CAST else np.zeros_like(shift)
 
 
-def blurred_lab(pixels: RGB) -> NDArray[np.float32]:
+def _blurred_lab(pixels: RGB) -> NDArray[np.float32]:
     """CIE Lab (L 0..100) of ``pixels`` after a Gaussian blur of sigma 2."""
     blurred = cv2.GaussianBlur(pixels.astype(np.float32) / 255.0, (0, 0), _SIGMA)
     lab: NDArray[np.float32] = cv2.cvtColor(blurred, cv2.COLOR_RGB2LAB)

@@ -14,7 +14,7 @@ from serve_app.edits.question import Ask, Question
 from serve_app.edits.request import EditType
 from serve_app.edits.text_targets import TextTargets
 from serve_app.errors import NoAnswer
-from serve_app.images.geometry import resize
+from serve_app.images.geometry import resize, within
 from serve_app.images.pixels import RGB
 from serve_app.quality.case import Case
 from serve_app.quality.opinion import Answer, Opinion
@@ -76,13 +76,7 @@ class TextEncoderJudge:
         return Answer(question, reply.yes)
 
     def _reduced(self, *pictures: RGB) -> tuple[RGB, ...]:
-        return tuple(_at_most(self._side, picture) for picture in pictures)
-
-
-def _at_most(side: int, picture: RGB) -> RGB:
-    height, width, _ = picture.shape
-    scale = min(1.0, side / max(width, height))
-    return resize(picture, (max(1, round(width * scale)), max(1, round(height * scale))))
+        return tuple(resize(picture, within(picture, self._side)) for picture in pictures)
 
 
 def _quoted(text: str) -> str:

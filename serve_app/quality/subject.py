@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from serve_app.config import QualityConfig
 from serve_app.images.compositing import dilated, feather_radius
-from serve_app.images.geometry import resize
+from serve_app.images.geometry import resize, within
 from serve_app.images.masks import Box, Editable, bounding_box, resized
 from serve_app.images.pixels import RGB
 from serve_app.quality.case import Case
-from serve_app.quality.change import Change, blurred_lab, change_map, common_shift
+from serve_app.quality.change import Change, change_of, common_shift, lab_difference
 from serve_app.quality.registration import Registration, align, register
 from serve_app.quality.text.checks import needs_korean, places
 from serve_app.quality.text.reading import Readings, TextReader
@@ -52,7 +52,7 @@ class Subject:
     size it came in, shrunk in the same way: enlarging would hide noise. ``editable`` is the
     mask on the canvas. ``focus`` is both pictures inside the bounding box of the mask and what
     of it the mask frees, cut out before it is shrunk to ``config.side``: a small box keeps
-    every pixel, however large the picture. Without a mask it is the canvas and everything.
+    every pixel, however large the picture. Both are ``None`` without a mask.
     """
 
     case: Case
@@ -76,7 +76,7 @@ class Subject:
                 raise ValueError("pictures must be (height, width, 3) uint8")
             if 0 in pixels.shape:
                 raise ValueError("pictures must have pixels")
-        size = _within(case.original, config.side)
+        size = within(case.original, config.side)
         mask = case.mask
         return cls(
             case,
@@ -84,7 +84,7 @@ class Subject:
             reader,
             resize(case.original, size),
             resize(case.edited, size),
-            resize(case.edited, _within(case.edited, config.side)),
+            resize(case.edited, within(case.edited, config.side)),
             None if mask is None else resized(mask, size),
             None if mask is None else _inside(mask, case.original, case.edited, config),
         )
@@ -120,7 +120,11 @@ class Subject:
     @cached_property
     def change(self) -> Change:
         """Where the edit differs from the original, drift and cast aside."""
-        return change_map(self.original, self.aligned, self.valid)
+        return change_of(self._difference, self.valid)
+
+    @cached_property
+    def _difference(self) -> NDArray[np.float32]:
+        return lab_difference(self.original, self.aligned)
 
     @cached_property
     def protected(self) -> NDArray[np.bool_] | None:
@@ -153,9 +157,7 @@ class Subject:
     @cached_property
     def lab_shift(self) -> NDArray[np.float32]:
         """(3,): the median difference in CIE Lab over what was kept."""
-        where = self.compared
-        difference = blurred_lab(self.aligned)[where] - blurred_lab(self.original)[where]
-        return common_shift(difference)
+        return common_shift(self._difference[self.compared])
 
     @property
     def fine(self) -> bool:
@@ -254,12 +256,5 @@ def _inside(
     height, width, _ = original.shape
     before = original[box.area]
     after = resize(edited, (width, height))[box.area]
-    size = _within(before, config.side)
+    size = within(before, config.side)
     return resize(before, size), resize(after, size), resized(mask[box.area], size)
-
-
-def _within(pixels: RGB, side: int) -> tuple[int, int]:
-    """Return the (width, height) of ``pixels``, shrunk to ``side`` if it is larger."""
-    height, width, _ = pixels.shape
-    scale = min(1.0, side / max(width, height))
-    return max(1, round(width * scale)), max(1, round(height * scale))

@@ -12,7 +12,7 @@ from serve_app.quality.case import Case
 from serve_app.quality.measurement import Measurement
 from serve_app.quality.report import OPEN, Check, CheckStatus, Report, Verdict, coverage
 from serve_app.quality.subject import Subject
-from serve_app.quality.table import INSTRUCTION, TABLE, Limits, Rule, with_limits
+from serve_app.quality.table import INSTRUCTION, TABLE, Limits, Measure, Rule, with_limits
 from serve_app.quality.text.reading import TextReader
 
 _GRAVITY = (CheckStatus.FAIL, CheckStatus.WARN, CheckStatus.SKIPPED, CheckStatus.UNSUPPORTED)
@@ -66,14 +66,18 @@ class Validator:
     def examine(self, case: Case) -> Judgement:
         """Judge as ``judge`` does, and give the evidence, too."""
         subject = Subject.of(case, self._config, self._reader)
+        # Rows may share what they measure, as blur and sharpening do.
+        measured: dict[Measure, Measurement | None] = {}
         rules, checks = [], []
         for rule in self._table:
             limits = rule.limits.get(case.edit_type)
-            found = None if limits is None else rule.measure(subject)
-            if limits is None or found is None:
+            if limits is None:
                 continue
-            rules.append(rule)
-            checks.append(_check(rule, limits, found))
+            if rule.measure not in measured:
+                measured[rule.measure] = rule.measure(subject)
+            if (found := measured[rule.measure]) is not None:
+                rules.append(rule)
+                checks.append(_check(rule, limits, found))
         report = Report(_verdict(checks), coverage(checks), _reasons(rules, checks), tuple(checks))
         return Judgement(report, subject)
 
@@ -105,9 +109,7 @@ def _verdict(checks: Sequence[Check]) -> Verdict:
     if any(check.status is CheckStatus.FAIL for check in checks):
         return Verdict.FAIL
     # Nothing that was left open may be sold as verified, the instruction least of all.
-    verified = any(check.name == INSTRUCTION for check in checks) and not any(
-        check.name == INSTRUCTION and check.status in OPEN for check in checks
-    )
+    verified = any(check.name == INSTRUCTION and check.status not in OPEN for check in checks)
     return Verdict.PASS if verified else Verdict.PASS_UNVERIFIED
 
 

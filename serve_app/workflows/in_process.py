@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from serve_app.config import ServiceConfig
+from serve_app.config import QualityConfig, ServiceConfig
+from serve_app.edits.question import Ask
 from serve_app.quality.annotation import Judged, judge
 from serve_app.quality.case import Case
 from serve_app.quality.judges import open_judge
@@ -36,6 +37,12 @@ class ThreadedJudge:
         self._judge = judge
         self._patience_s = patience_s
 
+    @classmethod
+    def open(cls, config: QualityConfig, ask: Ask) -> ThreadedJudge:
+        """Load the configured validator and judge; ``ask`` reaches an editor's text encoder."""
+        judge = open_judge(config, ask)
+        return cls(Validator.open(config), judge, config.judge.patience_s)
+
     async def mend(self, case: Case) -> Mended:
         case = await with_opinion(case, self._judge, self._patience_s)
         return await asyncio.to_thread(mend, self._validator, case)
@@ -52,11 +59,7 @@ def assemble(
 
     Several services in one process may share a ``cache``, and so their flights.
     """
-    threaded = ThreadedJudge(
-        Validator.open(config.quality),
-        open_judge(config.quality, editor.ask),
-        config.quality.judge.patience_s,
-    )
+    threaded = ThreadedJudge.open(config.quality, editor.ask)
     workflow = EditWorkflow(
         editor,
         threaded,

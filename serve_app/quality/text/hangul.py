@@ -1,7 +1,7 @@
 """Korean by Tesseract, in boxes that another reader has found.
 
 Tesseract alone misses text in photos; a line cut out and brought to its favourite height it reads
-right (ten of ten signs).
+right.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ _HEIGHT = 56
 """Pixels that a line is brought to."""
 
 _MARGIN = 0.1
-"""Around a line, as a share of its height: with more it sees parts of other lines (27 of 28 signs
-read with a tenth, 24 with a fifth)."""
+"""Around a line, as a share of its height: with more it sees parts of other lines."""
 
 _LANGUAGE = "kor"
 _FOLDERS = ("/usr/share/tesseract-ocr/*/tessdata", "/usr/share/tessdata", "/opt/*/share/tessdata")

@@ -7,7 +7,7 @@ import logging
 import numpy as np
 from numpy.typing import NDArray
 
-from serve_app.images.geometry import resize
+from serve_app.images.geometry import resize, within
 from serve_app.images.masks import Box
 from serve_app.images.pixels import RGB
 from serve_app.quality.text.hangul import HangulReader, cut_out, find_language_data
@@ -35,10 +35,9 @@ class ScriptReader:
 
     def read(self, pixels: RGB, *, korean: bool = False) -> tuple[TextLine, ...]:
         """Read (height, width, 3) uint8 pixels, lines in reading order."""
-        height, width, _ = pixels.shape
-        scale = min(1.0, _SIDE / max(height, width))
-        if scale < 1.0:
-            pixels = resize(pixels, (round(width * scale), round(height * scale)))
+        width = pixels.shape[1]
+        pixels = resize(pixels, within(pixels, _SIDE))
+        scale = pixels.shape[1] / width
         found = self._read_korean(pixels) if korean else self._rapid.read(pixels)
         return tuple(
             TextLine(one.text, _box(one.corners, scale), one.confidence)
