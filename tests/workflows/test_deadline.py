@@ -17,7 +17,7 @@ from serve_app.errors import DeadlineExceeded
 from serve_app.storage.shared_cache import SharedCache
 from serve_app.workflows.deadline import Deadline, cut_short
 from serve_app.workflows.in_process import assemble
-from tests.workflows.test_edit import FaultyEditor, _joined
+from tests.workflows.faulty_editor import FaultyEditor, joined
 
 
 class Clock:
@@ -199,7 +199,7 @@ async def test_whoever_takes_over_has_waited_already(
     leader = asyncio.create_task(service.edit(request_for_blue))
     await editor.started.wait()
     follower = asyncio.create_task(service.edit(replace(request_for_blue, deadline_s=100.0)))
-    await _joined(cache, 1)
+    await joined(cache, 1)
     clock.now += 40.0
     leader.cancel()
     release.set()
