@@ -8,9 +8,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
-from serve_app.api import fields as edit_fields
 from serve_app.api.body import read_form_or_json, unique
 from serve_app.api.context import Context
+from serve_app.api.edit_parameters import EditTypeField, MaskBox, Prompt, Words
 from serve_app.api.masks import MASK, MaskSource, parse_mask
 from serve_app.api.model_fields import parse_model
 from serve_app.api.sources import ImageSources, parse_images
@@ -28,25 +28,25 @@ class ValidationFields(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
-    edit_type: edit_fields.EditTypeField | Literal["auto"] = Field(
+    edit_type: EditTypeField | Literal["auto"] = Field(
         "auto",
         description="one of auto (by the prompt; hybrid without one), semantic, appearance, text, "
         "hybrid",
     )
-    prompt: edit_fields.Prompt | None = Field(
+    prompt: Prompt | None = Field(
         None, description="the instruction: 1 to {prompt_characters} characters of text"
     )
-    expected_text: edit_fields.Words | None = Field(
+    expected_text: Words | None = Field(
         None,
         description="the words that should be read in the edited image: 1 to 300 characters; by "
         "default what the prompt quotes",
     )
-    old_text: edit_fields.Words | None = Field(
+    old_text: Words | None = Field(
         None,
         description="the words that should be gone: 1 to 300 characters; by default what the "
         "prompt quotes",
     )
-    mask_box: edit_fields.MaskBox = Field(
+    mask_box: MaskBox = Field(
         None,
         description="four whole numbers: left, top, right, bottom of what was to change, in "
         "pixels of the original, right and bottom not included",
