@@ -317,6 +317,9 @@ class CacheConfig(Section):
 
     memory_bytes: int = Field(256 * 2**20, ge=0, description="Memory tier of the cache, bytes.")
     near_bytes: int = Field(64 * 2**20, ge=0, description="Copies kept in each ingress, bytes.")
+    near_s: PositiveFloat = Field(
+        60.0, description="How long such a copy lives, and an erased result with it, seconds."
+    )
     disk_bytes: int = Field(4 * 2**30, ge=0, description="Disk tier, bytes.")
     lease_s: PositiveFloat = Field(
         15.0, description="A leader that is silent for so long hands over, seconds."
@@ -332,6 +335,11 @@ class StorageConfig(Section):
         "`local_root`.",
     )
     local_root: Path | None = Field(None, description="Defaults to `root` if that is local.")
+    keep_s: PositiveFloat | None = Field(
+        30 * 24 * 3600.0,
+        description="Files and results that no job has are erased after so long, seconds; null "
+        "keeps them for good.",
+    )
 
     @property
     def folder(self) -> Path:
@@ -346,6 +354,54 @@ class StorageConfig(Section):
                 "storage.local_root",
             )
         return Path(self.root).expanduser()
+
+
+class WebhooksConfig(Section):
+    """Telling other services that a job has ended."""
+
+    hosts: tuple[str, ...] = Field(
+        (),
+        description="Hosts (`name` or `name:port`) that jobs may name; none by default, so that "
+        "nobody can make this service call what only it can reach.",
+    )
+    secret_env: str = Field(
+        "QWEN_EDIT_WEBHOOK_SECRET",
+        description="Environment variable with the key that webhooks are signed with.",
+    )
+    pauses_s: tuple[PositiveFloat, ...] = Field(
+        (5.0, 30.0, 120.0, 600.0, 3600.0, 21600.0),
+        description="Waits before each further attempt, seconds.",
+    )
+    answer_s: PositiveFloat = Field(10.0, description="How long an answer may take, seconds.")
+
+
+class JobsConfig(Section):
+    """Durable jobs: where they are kept, and how many run at once."""
+
+    database: str | None = Field(
+        None,
+        description="postgresql://USER:PASSWORD@HOST/NAME; by default the file `jobs.sqlite` in "
+        "the local folder of `storage`.",
+    )
+    running: PositiveInt = Field(16, description="Jobs running at once; the rest is queued.")
+    running_per_user: PositiveInt = Field(8, description="Of these, of one `user`.")
+    edits: PositiveInt = Field(
+        8, description="Edits of all jobs at once: what they leave of the editors is for others."
+    )
+    max_steps: PositiveInt = Field(1000, description="Most steps, or items, of one job.")
+    max_at_once: PositiveInt = Field(16, description="Largest `concurrency` of a job of items.")
+    patience_s: PositiveFloat = Field(
+        3600.0, description="How long a step waits while no editor takes it, seconds."
+    )
+    poll_s: PositiveFloat = Field(0.1, description="How often the queue is looked at, seconds.")
+    watch_s: PositiveFloat = Field(
+        30.0, description="How often it is checked that every unfinished job has a run, seconds."
+    )
+    keep_s: PositiveFloat = Field(
+        30 * 24 * 3600.0,
+        description="Ended jobs are erased after so long with their inputs and results, seconds.",
+    )
+    webhooks: WebhooksConfig = WebhooksConfig()
 
 
 class CheckLimits(Section):
@@ -444,14 +500,18 @@ class DeploymentsConfig(Section):
     # More than `engine.max_pending`: the engine answers 429, a full replica would only queue.
     editor: Replicas = Replicas(num_cpus=1.0, num_gpus=1.0, max_ongoing_requests=256)
     validator: Replicas = Replicas(num_cpus=0.5, max_ongoing_requests=8)
+    # Every watcher of a job's events is a request.
+    jobs: Replicas = Replicas(max_ongoing_requests=1000)
     graceful_shutdown_s: PositiveFloat = Field(
         120.0, description="Time a replica gets to finish its edits when it is replaced, seconds."
     )
 
     @model_validator(mode="after")
-    def _one_cache(self) -> Self:
+    def _one_of_each(self) -> Self:
         if self.cache.max > 1:
             raise ValueError("`cache` must be one replica: identical requests meet there")
+        if self.jobs.max > 1:
+            raise ValueError("`jobs` must be one replica: it alone takes up interrupted jobs")
         return self
 
 
@@ -465,6 +525,7 @@ class ServiceConfig(Section):
     cache: CacheConfig = CacheConfig()
     storage: StorageConfig = StorageConfig()
     quality: QualityConfig = QualityConfig()
+    jobs: JobsConfig = JobsConfig()
     deployments: DeploymentsConfig = DeploymentsConfig()
 
     @property

@@ -35,6 +35,9 @@ class Cache:
     async def replace(self, key: str, result: EditResult) -> None:
         await self._cache.replace(key, result)
 
+    async def forget(self, key: str) -> None:
+        await self._cache.forget(key)
+
     async def renew(self, lease: Lease) -> bool:
         return await self._cache.renew(lease)
 
@@ -62,6 +65,10 @@ class CacheClient:
 
     async def replace(self, key: str, result: EditResult) -> None:
         await call("cache", self._handle.replace.remote(key, result))
+
+    async def forget(self, key: str) -> None:
+        """Keep the result of ``key`` no longer."""
+        await call("cache", self._handle.forget.remote(key))
 
     async def renew(self, lease: Lease) -> bool:
         return await call("cache", self._handle.renew.remote(lease))

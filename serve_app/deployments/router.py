@@ -49,6 +49,9 @@ class Router:
     async def ask(self, question: Question) -> Reply:
         return await self._workflow.ask(question)
 
+    async def forget(self, key: str) -> None:
+        await self._workflow.forget(key)
+
     async def run(self, plan: EditPlan) -> EditOutcome:
         return await self._workflow.run(plan)
 
@@ -73,6 +76,10 @@ class RouterClient:
 
     async def ask(self, question: Question) -> Reply:
         return await call("router", self._handle.ask.remote(question))
+
+    async def forget(self, key: str) -> None:
+        """Let no later request be answered with the cached result of ``key``."""
+        await call("router", self._handle.forget.remote(key))
 
     async def run(self, plan: EditPlan) -> EditOutcome:
         return await call("router", self._handle.run.remote(plan))

@@ -7,8 +7,10 @@ import errno
 import logging
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -20,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 BLOB_NAME = re.compile(r"[a-z]+/[0-9a-f]{2}/[a-z]+-[0-9a-f]{32,64}\.(?:png|json)")
 """What a blob's name looks like, for example ``results/ab/edit-ab….png``."""
+
+_BLOB_FILE = re.compile(r"[a-z]+-[0-9a-f]{32,64}\.(?:png|json)")
 
 RETRY_AFTER_S = 30.0
 """When to come back while storage is full or away, seconds."""
@@ -59,6 +63,21 @@ class BlobStore:
         """Read a blob; ``None`` if there is none."""
         return await asyncio.to_thread(self._get, self._path(name))
 
+    async def exists(self, name: str) -> bool:
+        """Whether there is such a blob."""
+        return await asyncio.to_thread(self._exists, self._path(name))
+
+    async def erase(self, name: str) -> None:
+        """Remove a blob, if it is there."""
+        await asyncio.to_thread(self._erase, self._path(name))
+
+    async def ids_before(self, kind: str, moment: float) -> list[str]:
+        """Ids of all blobs of ``kind`` that were last written before ``moment``.
+
+        ``moment`` is in seconds since 1970. Ids come sorted, each once.
+        """
+        return await asyncio.to_thread(self._ids_before, kind, moment)
+
     def _path(self, name: str) -> str:
         return f"{self._root.rstrip('/')}/{_checked(name)}"
 
@@ -75,6 +94,40 @@ class BlobStore:
                 return bytes(self._fs.cat_file(path))
             except FileNotFoundError:
                 return None
+
+    def _exists(self, path: str) -> bool:
+        with _storage_errors("look for a blob"):
+            return bool(self._fs.exists(path))
+
+    def _erase(self, path: str) -> None:
+        with _storage_errors("erase"), suppress(FileNotFoundError):
+            self._fs.rm_file(path)
+
+    def _ids_before(self, kind: str, moment: float) -> list[str]:
+        with _storage_errors("list"):
+            try:
+                found = self._fs.find(f"{self._root.rstrip('/')}/{kind}", detail=True)
+            except FileNotFoundError:
+                return []
+        old = (path for path, facts in found.items() if _written_at(facts) < moment)
+        names = (PurePosixPath(path) for path in old)
+        return sorted({name.stem for name in names if _BLOB_FILE.fullmatch(name.name)})
+
+
+def _written_at(facts: dict[str, Any]) -> float:
+    """When a blob was written, seconds since 1970, by whatever its file system calls that.
+
+    One that doesn't say is as new as can be: it is not ours to erase.
+    """
+    for name in ("mtime", "LastModified", "last_modified", "updated", "created"):
+        match facts.get(name):
+            case datetime() as at:
+                return at.timestamp()
+            case float() | int() as seconds:
+                return float(seconds)
+            case str() as text:
+                return datetime.fromisoformat(text).timestamp()
+    return float("inf")
 
 
 def _checked(name: str) -> str:

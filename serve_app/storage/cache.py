@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from cachetools import LRUCache
+from cachetools import Cache, LRUCache, TTLCache
 
 from serve_app.edits.result import EditResult
 from serve_app.storage.disk_tier import DiskTier
@@ -17,12 +17,17 @@ from serve_app.storage.disk_tier import DiskTier
 class MemoryTier:
     """The most recently used results, at most ``max_bytes`` by ``EditResult.nbytes``.
 
-    For one event loop; not thread-safe.
+    With ``keep_s`` none is kept longer than that, seconds. For one event loop; not thread-safe.
     """
 
-    def __init__(self, max_bytes: int) -> None:
-        self._entries: LRUCache[str, EditResult] = LRUCache(
-            max_bytes, getsizeof=lambda result: result.nbytes
+    def __init__(self, max_bytes: int, keep_s: float | None = None) -> None:
+        def size(result: EditResult) -> int:
+            return result.nbytes
+
+        self._entries: Cache[str, EditResult] = (
+            LRUCache(max_bytes, getsizeof=size)
+            if keep_s is None
+            else TTLCache(max_bytes, keep_s, getsizeof=size)
         )
 
     @property
@@ -42,6 +47,10 @@ class MemoryTier:
         self._entries.pop(key, None)
         if result.nbytes <= self._entries.maxsize:
             self._entries[key] = result
+
+    def discard(self, key: str) -> None:
+        """Keep the entry of ``key`` no longer."""
+        self._entries.pop(key, None)
 
 
 class ResultCache:
@@ -67,6 +76,12 @@ class ResultCache:
         if found is not None:
             self._memory.put(key, found)
         return found
+
+    async def discard(self, key: str) -> None:
+        """Keep the entry of ``key`` no longer."""
+        self._memory.discard(key)
+        if self._disk is not None:
+            await asyncio.to_thread(self._disk.discard, key)
 
     async def put(self, key: str, result: EditResult) -> None:
         """Keep ``result`` in both tiers, replacing what was there."""

@@ -99,6 +99,11 @@ class DiskTier:
             write_atomically(self._folder / name, [head, result.png], durable=False)
             self._remember(name, size)
 
+    def discard(self, key: str) -> None:
+        """Remove the entry of ``key``, if there is one."""
+        with self._write_lock, self._degrading("remove"):
+            self._remove(_file_name(key))
+
     def _rebuild(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         found: list[tuple[float, str, int]] = []

@@ -5,6 +5,8 @@ from __future__ import annotations
 from serve_app.images.pixels import CONTENT_ID, DecodedImage
 from serve_app.storage.blobs import BlobStore, blob_name
 
+_KIND = "files"
+
 
 class FileStore:
     """Inputs as PNG under their content id: the same pixels are stored once.
@@ -29,6 +31,20 @@ class FileStore:
             return None
         return await self._blobs.get(_name(file_id))
 
+    async def has(self, file_id: str) -> bool:
+        """Whether there is such a file."""
+        return CONTENT_ID.fullmatch(file_id) is not None and await self._blobs.exists(
+            _name(file_id)
+        )
+
+    async def erase(self, file_id: str) -> None:
+        """Remove a file, if it is there."""
+        await self._blobs.erase(_name(file_id))
+
+    async def ids_before(self, moment: float) -> list[str]:
+        """Ids of files that were last stored before ``moment``, seconds since 1970."""
+        return await self._blobs.ids_before(_KIND, moment)
+
 
 def _name(file_id: str) -> str:
-    return blob_name("files", file_id, "png")
+    return blob_name(_KIND, file_id, "png")

@@ -19,6 +19,9 @@ def new_result_id() -> str:
     return f"edit-{secrets.token_hex(16)}"
 
 
+_KIND = "results"
+
+
 class ResultStore:
     """Results by id: one PNG and one JSON record each.
 
@@ -56,10 +59,19 @@ class ResultStore:
         metadata: dict[str, Any] = json.loads(record)
         return metadata
 
+    async def erase(self, result_id: str) -> None:
+        """Remove a result, if it is there: the record first, so that none lacks its image."""
+        await self._blobs.erase(_record(result_id))
+        await self._blobs.erase(_image(result_id))
+
+    async def ids_before(self, moment: float) -> list[str]:
+        """Ids of results that were stored before ``moment``, seconds since 1970."""
+        return await self._blobs.ids_before(_KIND, moment)
+
 
 def _image(result_id: str) -> str:
-    return blob_name("results", result_id, "png")
+    return blob_name(_KIND, result_id, "png")
 
 
 def _record(result_id: str) -> str:
-    return blob_name("results", result_id, "json")
+    return blob_name(_KIND, result_id, "json")

@@ -90,6 +90,10 @@ class SharedCache:
             "handovers": flights.handovers,
         }
 
+    async def forget(self, key: str) -> None:
+        """Keep the result of ``key`` no longer: it is to be erased."""
+        await self._cache.discard(key)
+
     async def replace(self, key: str, result: EditResult) -> None:
         """Keep ``result`` in place of what was there."""
         await self._cache.put(key, result)

@@ -84,6 +84,10 @@ class EditWorkflow:
         """Put a question to an editor's text encoder."""
         return await self._editor.ask(question)
 
+    async def forget(self, key: str) -> None:
+        """Let no later request be answered with the cached result of ``key``."""
+        await self._flights.forget(key)
+
     async def run(
         self, plan: EditPlan, sink: EventSink | None = None, partial_images: int = 0
     ) -> EditOutcome:

@@ -79,6 +79,10 @@ class Flights:
         """Keep ``result`` in place of what was there."""
         await _in_time(self._cache.replace(key, result))
 
+    async def forget(self, key: str) -> None:
+        """Keep the result of ``key`` no longer."""
+        await _in_time(self._cache.forget(key))
+
     async def _renew(self, lease: Lease) -> None:
         while True:
             await asyncio.sleep(self._lease_s / 3)

@@ -38,7 +38,7 @@ class EditGateway:
         self._router = router
         self._judge = judge
         self._config = config
-        self._near = MemoryTier(config.cache.near_bytes)
+        self._near = MemoryTier(config.cache.near_bytes, config.cache.near_s)
         self._model: ModelDescription | None = None
         self._planner: Planner | None = None
         self._types = TypeAsker(router.ask, config.planning.ask_s)
@@ -75,6 +75,14 @@ class EditGateway:
                 f"The images were not judged within {limit_s:g} s. Come back when there is less "
                 "load."
             ) from error
+
+    async def forget(self, key: str) -> None:
+        """Let no later request be answered with the cached result of the content key ``key``.
+
+        Other copies of this gateway may do so for ``cache.near_s`` seconds more.
+        """
+        self._near.discard(key)
+        await self._router.forget(key)
 
     async def model(self) -> ModelDescription:
         """Describe the loaded model; raises ``NotReady`` while no editor answers."""
