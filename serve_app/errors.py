@@ -89,6 +89,21 @@ class MethodNotAllowed(InvalidRequest):
     status = 405
 
 
+class WrongState(EditServiceError):
+    """409: the object is not in a state in which this can be done to it."""
+
+    code = "wrong_state"
+    status = 409
+    type = "invalid_request_error"
+
+
+class IdempotencyKeyReused(InvalidRequest):
+    """422: the key was given before, with another request."""
+
+    code = "idempotency_key_reused"
+    status = 422
+
+
 class PayloadTooLarge(InvalidRequest):
     """413: the body or one image has too many bytes."""
 
@@ -167,6 +182,10 @@ class ReplicaLost(NotReady):
     code = "replica_lost"
 
 
+class RouterLost(ReplicaLost):
+    """503: the router died, not a replica that worked on the edit, which may go on elsewhere."""
+
+
 class PartFailed(EditServiceError):
     """500: a part of the service failed in a way it should not."""
 
@@ -184,6 +203,14 @@ class NoAnswer(EditServiceError):
     """500: the model can't be asked, or had no answer; an edit then goes on without one."""
 
     code = "no_answer"
+
+
+class EditRejected(EditServiceError):
+    """422: a step's result did not pass its checks, so the workflow does not build on it."""
+
+    code = "edit_rejected"
+    status = 422
+    type = "invalid_request_error"
 
 
 class EditFailed(EditServiceError):

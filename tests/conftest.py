@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import yaml
 from PIL import Image
@@ -67,6 +69,15 @@ class Service:
         from ray import serve
 
         return serve.get_deployment_handle(deployment, app_name="qwen-edit")
+
+    def pid(self, deployment: str) -> int | None:
+        """The process of a deployment's only replica; ``None`` while there is none."""
+        name = f"ray::ServeReplica:qwen-edit:{deployment}"
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):
+                if process.cmdline()[:1] and process.cmdline()[0].startswith(name):
+                    return process.pid
+        return None
 
     async def figures(self, deployment: str) -> dict[str, int]:
         """What the editor or the cache counts."""

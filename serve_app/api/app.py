@@ -14,8 +14,8 @@ from serve_app.api.context import Context
 from serve_app.api.error_responses import EXCEPTION_HANDLERS, UnexpectedErrorMiddleware
 from serve_app.api.request_id import RequestIdMiddleware
 from serve_app.api.routes import ROUTERS
-from serve_app.api.service import EditService
-from serve_app.config import LimitsConfig
+from serve_app.api.service import EditService, Jobs
+from serve_app.config import JobsConfig, LimitsConfig
 from serve_app.images.decode_pool import DecodePool
 from serve_app.storage.files import FileStore
 from serve_app.storage.results import ResultStore
@@ -23,11 +23,13 @@ from serve_app.storage.results import ResultStore
 
 def create_app(
     service: EditService,
+    jobs: Jobs,
     *,
     files: FileStore,
     results: ResultStore,
     decoder: DecodePool,
     limits: LimitsConfig,
+    jobs_config: JobsConfig,
     model_name: str,
     max_images: int,
     request_id_in_headers: bool = True,
@@ -38,10 +40,12 @@ def create_app(
     """
     context = Context(
         service=service,
+        jobs=jobs,
         files=files,
         results=results,
         decoder=decoder,
         limits=limits,
+        jobs_config=jobs_config,
         model_name=model_name,
         max_images=max_images,
     )

@@ -9,14 +9,15 @@ from typing import Any, NoReturn
 from starlette.requests import Request
 
 from serve_app.api.multipart import read_form
-from serve_app.errors import InvalidRequest, UnsupportedMediaType
+from serve_app.errors import InvalidRequest, MissingField, UnsupportedMediaType
 
 MULTIPART = "multipart/form-data"
 JSON = "application/json"
 
 # Parsing blocks the event loop for as long as there are values, not bytes: 8 MB of `{"a":0},`
-# took 1.2 s. A prompt may hold thousands of commas, and a request has some twenty fields.
-_MAX_JSON_MARKS = 20_000
+# took 1.2 s. A prompt may hold thousands of commas, a request has some twenty fields, and a job
+# up to a thousand steps.
+_MAX_JSON_MARKS = 50_000
 _JSON_MARKS = b"{[,"
 _WINDOW = 2**18
 
@@ -29,6 +30,33 @@ async def read_multipart(request: Request) -> Pairs:
     if _media_type(request) != MULTIPART:
         raise UnsupportedMediaType(f"Send the body as {MULTIPART}.")
     return [*await read_form(request.headers["content-type"], request.stream())]
+
+
+async def read_json(request: Request) -> dict[str, Any]:
+    """The object that a JSON body holds; every other kind of body is refused."""
+    if _media_type(request) != JSON:
+        raise UnsupportedMediaType(f"Send the body as {JSON}.")
+    return _json_object(await request.body())
+
+
+async def read_json_with_files(
+    request: Request, name: str
+) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """A JSON object, and the files beside it: of a form, whose part ``name`` is the object."""
+    media_type = _media_type(request)
+    if media_type == JSON:
+        return _json_object(await request.body()), {}
+    if media_type != MULTIPART:
+        raise UnsupportedMediaType(f"Send the body as {MULTIPART} or {JSON}.")
+    parts = unique(await read_multipart(request))
+    text = parts.pop(name, None)
+    if text is None:
+        raise MissingField(f"`{name}` is required.", name)
+    for other, value in parts.items():
+        if not isinstance(value, bytes):
+            raise InvalidRequest("This part must be a file, with a file name.", other[:64])
+    body = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+    return _json_object(body), parts
 
 
 async def read_form_or_json(request: Request) -> tuple[Pairs, bool]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from serve_app.api.service import EditService
-from serve_app.config import LimitsConfig
+from serve_app.api.service import EditService, Jobs
+from serve_app.config import JobsConfig, LimitsConfig
 from serve_app.images.decode_pool import DecodePool
 from serve_app.storage.files import FileStore
 from serve_app.storage.results import ResultStore
@@ -20,9 +20,11 @@ class Context:
     """
 
     service: EditService
+    jobs: Jobs
     files: FileStore
     results: ResultStore
     decoder: DecodePool
     limits: LimitsConfig
+    jobs_config: JobsConfig
     model_name: str
     max_images: int

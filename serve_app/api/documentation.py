@@ -169,12 +169,12 @@ def edit_body(limits: LimitsConfig, max_images: int) -> dict[str, Any]:
     def body(image: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
         images = {"type": "array", "items": image, "minItems": 1, "maxItems": max_images}
         named = {"image": {"oneOf": [image, images]}, MASK: image | _MASK}
-        return _object(named | fields, ["image", "prompt"])
+        return object_schema(named | fields, ["image", "prompt"])
 
     as_text = {
         name: text | {"description": fields[name]["description"]} for name, text in _AS_TEXT.items()
     }
-    documented = _request_body(
+    documented = request_body(
         {
             "multipart/form-data": body(_FILE, fields | as_text),
             "application/json": body(_IMAGE_REFERENCE, fields),
@@ -192,10 +192,10 @@ def validation_body(limits: LimitsConfig) -> dict[str, Any]:
 
     def body(image: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
         named = {ORIGINAL: image, EDITED: image, MASK: image | _JUDGED_MASK}
-        return _object(named | fields, [ORIGINAL, EDITED])
+        return object_schema(named | fields, [ORIGINAL, EDITED])
 
     box = _AS_TEXT["mask_box"] | {"description": fields["mask_box"]["description"]}
-    return _request_body(
+    return request_body(
         {
             "multipart/form-data": body(_FILE, fields | {"mask_box": box}),
             "application/json": body(_IMAGE_REFERENCE, fields),
@@ -207,15 +207,16 @@ def simple_form_body(limits: LimitsConfig) -> dict[str, Any]:
     """The body of ``POST /edit``."""
     fields = field_schemas(EditFields, limits) | {"image": _FILE}
     form = {name: fields[field] for name, field in SIMPLE_FORM.items()}
-    return _request_body({"multipart/form-data": _object(form, ["file", "prompt"])})
+    return request_body({"multipart/form-data": object_schema(form, ["file", "prompt"])})
 
 
 def file_body() -> dict[str, Any]:
     """The body of ``POST /v1/files``."""
-    return _request_body({"multipart/form-data": _object({"file": _FILE}, ["file"])})
+    return request_body({"multipart/form-data": object_schema({"file": _FILE}, ["file"])})
 
 
-def _object(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+def object_schema(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    """An object that has these properties and no others."""
     return {
         "type": "object",
         "properties": properties,
@@ -224,6 +225,7 @@ def _object(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
     }
 
 
-def _request_body(schemas: dict[str, Any]) -> dict[str, Any]:
+def request_body(schemas: dict[str, Any]) -> dict[str, Any]:
+    """A body that is there, in one of these media types."""
     content = {media_type: {"schema": schema} for media_type, schema in schemas.items()}
     return {"requestBody": {"required": True, "content": content}}

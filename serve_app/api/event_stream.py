@@ -26,9 +26,10 @@ _HEADERS = {
 }
 
 
-def event(name: str, data: Mapping[str, Any]) -> bytes:
-    """One event of the stream."""
-    return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
+def event(name: str, data: Mapping[str, Any], event_id: int | None = None) -> bytes:
+    """One event of the stream; clients that come back tell the last ``event_id`` they saw."""
+    known = "" if event_id is None else f"id: {event_id}\n"
+    return f"{known}event: {name}\ndata: {json.dumps(data)}\n\n".encode()
 
 
 def comment(text: str) -> bytes:

@@ -10,6 +10,11 @@ from serve_app.edits.request import EditRequest
 from serve_app.edits.result import EditEvent, EditOutcome
 from serve_app.quality.annotation import Judged
 from serve_app.quality.case import Case
+from serve_app.workflows.jobs.events import JobEvent
+from serve_app.workflows.jobs.idempotency import IdempotencyKey
+from serve_app.workflows.jobs.job import Job, JobPlan
+from serve_app.workflows.jobs.listing import JobPage, JobQuery
+from serve_app.workflows.jobs.service import Fork
 
 
 class EditService(Protocol):
@@ -29,3 +34,23 @@ class EditService(Protocol):
 
     async def ready(self) -> bool:
         """Whether a warm editor answers."""
+
+
+class Jobs(Protocol):
+    """Durable jobs, as ``workflows.jobs.service.JobService`` runs them."""
+
+    async def submit(self, plan: JobPlan, key: IdempotencyKey | None) -> Job: ...
+
+    async def get(self, job_id: str) -> Job: ...
+
+    async def page(self, query: JobQuery) -> JobPage: ...
+
+    def events(self, job_id: str, last_id: int) -> AsyncGenerator[JobEvent, None]: ...
+
+    async def cancel(self, job_id: str) -> Job: ...
+
+    async def retry(self, job_id: str) -> Job: ...
+
+    async def fork(self, job_id: str, fork: Fork, key: IdempotencyKey | None) -> Job: ...
+
+    async def delete(self, job_id: str) -> None: ...

@@ -10,7 +10,14 @@ from typing import Any
 from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
-from serve_app.errors import EditServiceError, NotReady, Overloaded, PartFailed, ReplicaLost
+from serve_app.errors import (
+    EditServiceError,
+    NotReady,
+    Overloaded,
+    PartFailed,
+    ReplicaLost,
+    RouterLost,
+)
 
 
 async def call(part: str, response: Any) -> Any:
@@ -63,7 +70,8 @@ def translated(part: str) -> Iterator[None]:
         # The replica has logged it; its text may quote what the user sent.
         raise PartFailed(f"The {part} failed on this request.") from None
     except RayActorError as error:
-        raise ReplicaLost(
+        lost = RouterLost if part == "router" else ReplicaLost
+        raise lost(
             f"The {part} stopped while it worked on this. Send the request again.", None, 1.0
         ) from error
     except BackPressureError as error:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ray import serve
 
 from serve_app.config import ServiceConfig
+from serve_app.deployments.jobs import JobsClient
 from serve_app.deployments.router import RouterClient
 from serve_app.deployments.validator import ValidatorClient
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 class Ingress:
     """Decodes and checks what comes in, so that only good requests reach a router."""
 
-    def __init__(self, config: ServiceConfig, router: Any, validator: Any) -> None:
+    def __init__(self, config: ServiceConfig, router: Any, validator: Any, jobs: Any) -> None:
         from serve_app.images.decode_pool import DecodePool
         from serve_app.storage.blobs import BlobStore
         from serve_app.workflows.gateway import EditGateway
@@ -27,6 +28,7 @@ class Ingress:
         self._config = config
         self._blobs = BlobStore(config.storage.root)
         self._decoder = DecodePool(config.limits)
+        self._jobs = JobsClient(jobs)
         self._gateway = EditGateway(RouterClient(router), ValidatorClient(validator), config)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
@@ -37,10 +39,12 @@ class Ingress:
 
         return create_app(
             self._gateway,
+            self._jobs,
             files=FileStore(self._blobs),
             results=ResultStore(self._blobs),
             decoder=self._decoder,
             limits=self._config.limits,
+            jobs_config=self._config.jobs,
             model_name=self._config.model.name,
             max_images=self._config.model.max_images,
             request_id_in_headers=False,  # Serve's proxy adds the header itself

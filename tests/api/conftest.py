@@ -14,7 +14,14 @@ import pytest
 from fastapi import FastAPI
 
 from serve_app.api.app import create_app
-from serve_app.config import LimitsConfig, QualityConfig
+from serve_app.config import (
+    JobsConfig,
+    LimitsConfig,
+    QualityConfig,
+    ServiceConfig,
+    StorageConfig,
+    WebhooksConfig,
+)
 from serve_app.edits.model import AdapterDescription, ModelDescription
 from serve_app.edits.request import EditRequest
 from serve_app.edits.result import (
@@ -36,9 +43,11 @@ from serve_app.quality.validator import Validator
 from serve_app.storage.blobs import BlobStore
 from serve_app.storage.files import FileStore
 from serve_app.storage.results import ResultStore, new_result_id
+from serve_app.workflows.jobs.service import JobService
 from tests.images.containers import photo, saved
 
 LIMITS = LimitsConfig()
+JOBS = JobsConfig(poll_s=0.02, webhooks=WebhooksConfig(hosts=("127.0.0.1",), pauses_s=(0.05,)))
 MODEL = "qwen-image-edit"
 STEPS = 3
 ADAPTER = AdapterDescription("watercolor.v2", "a" * 64, 1234)
@@ -67,6 +76,7 @@ class FakeGpuService:
         self.max_images = 4
         self.waits: list[Waiting] = []
         self.eta_s: float | None = None
+        self.forgotten: list[str] = []
 
     async def edit(self, request: EditRequest) -> EditOutcome:
         self.requests.append(request)
@@ -118,6 +128,9 @@ class FakeGpuService:
     async def ready(self) -> bool:
         return self.warm
 
+    async def forget(self, key: str) -> None:
+        self.forgotten.append(key)
+
     async def validate(self, case: Case, picture: bool) -> Judged:
         return judge(Validator(QualityConfig()), case, picture)
 
@@ -139,7 +152,7 @@ class FakeGpuService:
             seed=seed,
             verdict="pass",
             attempts=1,
-            metadata={"seed": seed, "prompt": request.prompt},
+            metadata={"seed": seed, "prompt": request.prompt, "content_key": f"key of {seed}"},
         )
         await self._results.put(result)
         return EditOutcome(result, CacheStatus.MISS)
@@ -153,6 +166,8 @@ class Surface:
     service: FakeGpuService
     client: httpx.AsyncClient
     files: FileStore
+    results: ResultStore
+    jobs: JobService
 
     async def edit(self, *parts: tuple[str, object], **fields: object) -> httpx.Response:
         """POST a form; ``parts`` come on top of one good image unless any are given."""
@@ -196,18 +211,25 @@ async def opened(decoder: DecodePool, folder: Path, limits: LimitsConfig) -> Asy
     blobs = BlobStore(str(folder))
     files, results = FileStore(blobs), ResultStore(blobs)
     service = FakeGpuService(results)
+    config = ServiceConfig(
+        limits=limits, jobs=JOBS, storage=StorageConfig(root=str(folder), keep_s=None)
+    )
+    jobs = JobService(config, service, service.forget)
     app = create_app(
         service,
+        jobs,
         files=files,
         results=results,
         decoder=decoder,
         limits=limits,
+        jobs_config=JOBS,
         model_name=MODEL,
         max_images=4,
     )
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://edits.test") as client:
-        yield Surface(app, service, client, files)
+        yield Surface(app, service, client, files, results, jobs)
+    await jobs.close()
 
 
 def check_error(

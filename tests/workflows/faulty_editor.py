@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import replace
 
 import numpy as np
@@ -21,7 +22,8 @@ from serve_app.storage.shared_cache import SharedCache
 class FaultyEditor:
     """The real engine with faults switched on: the crashes that can't be had otherwise.
 
-    The first ``flat`` results are black, as an overflowing decoder makes them, the first
+    The first ``flat`` results, and the one numbered ``flat_at``, are black, as an overflowing
+    decoder makes them, the first
     ``copies`` the same as the input; the first ``failing`` edits, or the one numbered
     ``failing_at``, raise ``error``. ``hold`` lets edits
     start and then wait until it is set.
@@ -32,6 +34,7 @@ class FaultyEditor:
         engine: Engine,
         *,
         flat: int = 0,
+        flat_at: int | None = None,
         copies: int = 0,
         failing: int = 0,
         failing_at: int | None = None,
@@ -40,6 +43,7 @@ class FaultyEditor:
     ) -> None:
         self._engine = engine
         self._flat = flat
+        self._flat_at = flat_at
         self._copies = copies
         self._failing = failing
         self._failing_at = failing_at
@@ -55,6 +59,18 @@ class FaultyEditor:
         await self._engine.check()
 
     async def edit(self, job: EditJob) -> EditedImage:
+        number = await self._begun(job)
+        return self._spoilt(number, job, await self._engine.edit(job))
+
+    async def stream(self, job: EditJob) -> AsyncGenerator[EditorEvent, None]:
+        number = await self._begun(job)
+        async with aclosing(self._engine.stream(job)) as events:
+            async for event in events:
+                if isinstance(event, EditedImage):
+                    event = self._spoilt(number, job, event)
+                yield event
+
+    async def _begun(self, job: EditJob) -> int:
         self.jobs.append(job)
         number = len(self.jobs)
         self.started.set()
@@ -62,17 +78,14 @@ class FaultyEditor:
             await self._hold.wait()
         if number <= self._failing or number == self._failing_at:
             raise self._error
-        edited = await self._engine.edit(job)
-        if number <= self._flat:
+        return number
+
+    def _spoilt(self, number: int, job: EditJob, edited: EditedImage) -> EditedImage:
+        if number <= self._flat or number == self._flat_at:
             return replace(edited, pixels=np.zeros_like(edited.pixels), finite=False)
         if number <= self._copies:
             return replace(edited, pixels=job.images[0])
         return edited
-
-    async def stream(self, job: EditJob) -> AsyncGenerator[EditorEvent, None]:
-        self.jobs.append(job)
-        async for event in self._engine.stream(job):
-            yield event
 
     async def ask(self, question: Question) -> Reply:
         return await self._engine.ask(question)

@@ -1,0 +1,156 @@
+"""The fields of a job, by its kind; the edits in it have ``EditParameters``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+
+from serve_app.api.edit_parameters import (
+    PRIORITY,
+    USER,
+    EditParameters,
+    Priority,
+    Prompt,
+    User,
+    single_line,
+)
+from serve_app.edits.request import DEFAULT_PRIORITY
+from serve_app.workflows.jobs.job import JOB_ID, JobKind, JobState, OnFailure
+
+MAX_LABEL = 100
+MAX_DESCRIPTION = 300
+MAX_URL = 2000
+LONGEST_DEADLINE_S = 30 * 24 * 3600
+_LABEL = f"1 to {MAX_LABEL} characters of text to find the job by"
+_STATES = tuple(state for state in JobState if state is not JobState.SKIPPED)
+
+
+def _label(text: str) -> str:
+    return single_line(text, MAX_LABEL)
+
+
+def _description(text: str) -> str:
+    return single_line(text, MAX_DESCRIPTION)
+
+
+def _cursor(text: str) -> str:
+    if JOB_ID.fullmatch(text) is None:
+        raise ValueError("must be the `next_cursor` of another page")
+    return text
+
+
+def _state(state: JobState) -> JobState:
+    if state not in _STATES:
+        raise ValueError(f"must be one of {', '.join(_STATES)}")
+    return state
+
+
+_Label = Annotated[str, AfterValidator(_label)]
+_Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+_OnFailure = Annotated[OnFailure, Field(strict=False)]
+
+
+class _Fields(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class JobFields(_Fields):
+    """What every job may say of itself."""
+
+    label: _Label | None = Field(None, description=_LABEL)
+    user: User | None = Field(None, description=USER)
+    priority: Priority = Field(DEFAULT_PRIORITY, description=PRIORITY)
+    deadline_s: float | None = Field(
+        None,
+        gt=0,
+        le=LONGEST_DEADLINE_S,
+        description=f"a number of seconds above 0, at most {LONGEST_DEADLINE_S} (30 days), from "
+        "the acceptance of the job",
+    )
+    partial_images: int = Field(0, ge=0, le=3, description="a whole number from 0 to 3")
+    webhook: str | None = Field(
+        None,
+        max_length=MAX_URL,
+        description="an http or https URL on a host that this service is configured to call",
+    )
+
+
+class EditJobFields(JobFields):
+    """A job of one edit, or of many that don't depend on each other."""
+
+    concurrency: int = Field(
+        4, ge=1, description="a whole number from 1 up: how many items run at once"
+    )
+
+
+class ChainFields(JobFields):
+    """A job whose steps each edit what the one before made."""
+
+    on_failure: _OnFailure = Field(
+        OnFailure.STOP,
+        description="one of stop (the job fails), skip (the next step edits the last accepted "
+        "result), keep_best (the job ends with the last accepted result)",
+    )
+
+
+class StepFields(EditParameters):
+    """A step of a chain."""
+
+    name: _Name | None = Field(
+        None, description="1 to 64 letters, digits, dots, dashes, unlike that of another step"
+    )
+    description: Annotated[str, AfterValidator(_description)] | None = Field(
+        None, description=f"1 to {MAX_DESCRIPTION} characters of text for its readers"
+    )
+    input: str | None = Field(
+        None,
+        description="the `name` of an earlier step, whose result it edits; by default the last "
+        "accepted one",
+    )
+
+
+class ItemFields(EditParameters):
+    """An item of a job of many edits."""
+
+    name: _Name | None = Field(
+        None, description="1 to 64 letters, digits, dots, dashes, unlike that of another item"
+    )
+    description: Annotated[str, AfterValidator(_description)] | None = Field(
+        None, description=f"1 to {MAX_DESCRIPTION} characters of text for its readers"
+    )
+
+
+class MatrixPrompts(_Fields):
+    """The prompts of a matrix, each for every image."""
+
+    prompts: list[Prompt] = Field(min_length=1, description="a list of instructions")
+
+
+class ForkFields(_Fields):
+    """From where on a copy of a job runs."""
+
+    from_step: int = Field(ge=0, description="the index of the first step to run again, from 0")
+
+
+class ListFields(BaseModel):
+    """The filter of the list of jobs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    state: Annotated[JobState, AfterValidator(_state)] | None = Field(
+        None, description=f"one of {', '.join(_STATES)}"
+    )
+    kind: JobKind | None = Field(None, description=f"one of {', '.join(JobKind)}")
+    label: _Label | None = Field(None, description=_LABEL)
+    user: User | None = Field(None, description=USER)
+    created_after: AwareDatetime | None = Field(
+        None, description="a time in ISO 8601 with its zone: jobs from then on"
+    )
+    created_before: AwareDatetime | None = Field(
+        None, description="a time in ISO 8601 with its zone: jobs before it"
+    )
+    cursor: Annotated[str, AfterValidator(_cursor)] | None = Field(
+        None, description="the `next_cursor` of another page"
+    )
+    limit: int = Field(20, ge=1, le=100, description="a whole number from 1 to 100")

@@ -1,0 +1,136 @@
+"""The edits in a job's specification: steps of a chain, items, a matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from serve_app.api.job_fields import ItemFields, MatrixPrompts, StepFields
+from serve_app.api.job_references import References
+from serve_app.api.masks import MASK, MASK_BOX
+from serve_app.api.model_fields import parse_model, refuse_unknown
+from serve_app.config import LimitsConfig
+from serve_app.errors import InvalidRequest, MissingField
+from serve_app.workflows.jobs.job import StepPlan
+
+Edit = TypeVar("Edit", StepFields, ItemFields)
+
+Values = Mapping[str, Any]
+
+IMAGE = "image"
+MATRIX = "matrix"
+
+
+class StepReader:
+    """Reads steps, collecting their images in ``references``; at most ``max_steps`` of a job."""
+
+    def __init__(self, limits: LimitsConfig, max_steps: int, references: References) -> None:
+        self._limits = limits
+        self._max_steps = max_steps
+        self._references = references
+
+    def steps(
+        self, values: Any, path: str, earlier: Sequence[StepPlan] = ()
+    ) -> tuple[StepPlan, ...]:
+        """The steps of a chain; they may refer to ``earlier`` ones by name."""
+        steps = list(earlier)
+        for value, here in self._each(values, path, len(earlier)):
+            edit, mask = self._edit(StepFields, value, here)
+            source = None
+            if edit.input is not None:
+                names = [step.name for step in steps]
+                if edit.input not in names:
+                    raise InvalidRequest(
+                        "`input` must be the `name` of an earlier step: a step can't build on "
+                        "itself or on a later one.",
+                        f"{here}input",
+                    )
+                source = names.index(edit.input)
+            steps.append(_step(edit, (), mask, here, steps, source))
+        return tuple(steps[len(earlier) :])
+
+    def items(
+        self,
+        values: Any,
+        path: str,
+        shared: Values | None = None,
+        earlier: Sequence[StepPlan] = (),
+    ) -> tuple[StepPlan, ...]:
+        """The items of an edit job; what is ``shared`` is said of all that don't say it."""
+        steps = list(earlier)
+        for value, here in self._each(values, path, len(earlier)):
+            merged = {**(shared or {}), **value}
+            images = self.images(merged, here)
+            others = {name: one for name, one in merged.items() if name != IMAGE}
+            edit, mask = self._edit(ItemFields, others, here)
+            steps.append(_step(edit, images, mask, here, steps))
+        return tuple(steps[len(earlier) :])
+
+    def _each(self, values: Any, path: str, before: int) -> Iterator[tuple[Values, str]]:
+        """Each object of the list ``values``, and what comes before its fields' names."""
+        if not isinstance(values, list) or not values:
+            raise InvalidRequest(f"`{path}` must be a list of at least one object.", path)
+        if len(values) + before > self._max_steps:
+            raise InvalidRequest(
+                f"A job has at most {self._max_steps} steps or items.", path or MATRIX
+            )
+        for index, value in enumerate(values):
+            here = f"{path}.{index}." if path else ""
+            if not isinstance(value, dict):
+                raise InvalidRequest(f"`{here[:-1]}` must be an object.", here[:-1])
+            yield value, here
+
+    def matrix(self, matrix: Any) -> list[Values]:
+        """The items of a matrix: each prompt for each image."""
+        if not isinstance(matrix, dict):
+            raise InvalidRequest("`matrix` must be an object.", "matrix")
+        with _below("matrix."):
+            refuse_unknown(matrix, {"images", "prompts"})
+        images = matrix.get("images")
+        if not isinstance(images, list) or not images:
+            raise InvalidRequest("`matrix.images` must be a list of images.", f"{MATRIX}.images")
+        with _below("matrix."):
+            given = {"prompts": matrix.get("prompts")}
+            prompts = parse_model(MatrixPrompts, given, self._limits, typed=True).prompts
+        if len(images) * len(prompts) > self._max_steps:
+            raise InvalidRequest(f"A job has at most {self._max_steps} items.", "matrix")
+        return [{IMAGE: image, "prompt": prompt} for image in images for prompt in prompts]
+
+    def images(self, values: Values, here: str = "") -> tuple[str, ...]:
+        """What an edit, or a chain, begins with."""
+        if values.get(IMAGE) is None:
+            raise MissingField("An image is required.", f"{here}{IMAGE}")
+        return self._references.images(values[IMAGE], f"{here}{IMAGE}")
+
+    def _edit(self, model: type[Edit], values: Values, here: str) -> tuple[Edit, str | None]:
+        others = {name: value for name, value in values.items() if name != MASK}
+        with _below(here):
+            edit = parse_model(model, others, self._limits, typed=True)
+        if values.get(MASK) is None:
+            return edit, None
+        if edit.mask_box is not None:
+            raise InvalidRequest("Give the mask as `mask` or as `mask_box`.", f"{here}{MASK_BOX}")
+        return edit, self._references.image(values[MASK], f"{here}{MASK}")
+
+
+def _step(
+    edit: StepFields | ItemFields,
+    images: tuple[str, ...],
+    mask: str | None,
+    here: str,
+    earlier: Sequence[StepPlan],
+    source: int | None = None,
+) -> StepPlan:
+    if edit.name is not None and edit.name in [step.name for step in earlier]:
+        raise InvalidRequest("`name` must be unlike that of another one.", f"{here}name")
+    return StepPlan(edit.recorded(), images, mask, edit.description, edit.name, source)
+
+
+@contextmanager
+def _below(path: str) -> Iterator[None]:
+    """Put ``path`` before the field that is complained about."""
+    try:
+        yield
+    except InvalidRequest as error:
+        raise type(error)(error.message, f"{path}{error.param or ''}") from None

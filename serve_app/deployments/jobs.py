@@ -1,0 +1,97 @@
+"""The jobs: one replica that runs durable jobs over the routers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+from ray import serve
+
+from serve_app.config import ServiceConfig
+from serve_app.deployments.calls import call, iterate
+from serve_app.deployments.logs import log_with_serve
+from serve_app.deployments.router import RouterClient
+from serve_app.deployments.validator import ValidatorClient
+from serve_app.workflows.jobs.events import JobEvent
+from serve_app.workflows.jobs.idempotency import IdempotencyKey
+from serve_app.workflows.jobs.job import Job, JobPlan
+from serve_app.workflows.jobs.listing import JobPage, JobQuery
+from serve_app.workflows.jobs.service import Fork
+
+
+@serve.deployment(name="Jobs")
+class Jobs:
+    """Losing it loses nothing: the next one goes on with every job at its last ended step."""
+
+    # Async, so that it runs on the event loop that the jobs will run on.
+    async def __init__(self, config: ServiceConfig, router: Any, validator: Any) -> None:  # type: ignore[misc]
+        from serve_app.workflows.gateway import EditGateway
+        from serve_app.workflows.jobs.service import JobService
+
+        log_with_serve()
+        gateway = EditGateway(RouterClient(router), ValidatorClient(validator), config)
+        self._service = JobService(config, gateway, gateway.forget)
+        self._service.start()
+
+    async def submit(self, plan: JobPlan, key: IdempotencyKey | None) -> Job:
+        return await self._service.submit(plan, key)
+
+    async def get(self, job_id: str) -> Job:
+        return await self._service.get(job_id)
+
+    async def page(self, query: JobQuery) -> JobPage:
+        return await self._service.page(query)
+
+    async def events(self, job_id: str, last_id: int) -> AsyncGenerator[JobEvent, None]:
+        async with aclosing(self._service.events(job_id, last_id)) as events:
+            async for event in events:
+                yield event
+
+    async def cancel(self, job_id: str) -> Job:
+        return await self._service.cancel(job_id)
+
+    async def retry(self, job_id: str) -> Job:
+        return await self._service.retry(job_id)
+
+    async def fork(self, job_id: str, fork: Fork, key: IdempotencyKey | None) -> Job:
+        return await self._service.fork(job_id, fork, key)
+
+    async def delete(self, job_id: str) -> None:
+        await self._service.delete(job_id)
+
+    async def __del__(self) -> None:
+        if service := getattr(self, "_service", None):
+            await service.close()
+
+
+class JobsClient:
+    """The jobs behind a Serve handle, as the routes' ``Jobs``."""
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+        self._streaming = handle.options(stream=True)
+
+    async def submit(self, plan: JobPlan, key: IdempotencyKey | None) -> Job:
+        return await call("jobs", self._handle.submit.remote(plan, key))
+
+    async def get(self, job_id: str) -> Job:
+        return await call("jobs", self._handle.get.remote(job_id))
+
+    async def page(self, query: JobQuery) -> JobPage:
+        return await call("jobs", self._handle.page.remote(query))
+
+    def events(self, job_id: str, last_id: int) -> AsyncGenerator[JobEvent, None]:
+        return iterate("jobs", self._streaming.events.remote(job_id, last_id))
+
+    async def cancel(self, job_id: str) -> Job:
+        return await call("jobs", self._handle.cancel.remote(job_id))
+
+    async def retry(self, job_id: str) -> Job:
+        return await call("jobs", self._handle.retry.remote(job_id))
+
+    async def fork(self, job_id: str, fork: Fork, key: IdempotencyKey | None) -> Job:
+        return await call("jobs", self._handle.fork.remote(job_id, fork, key))
+
+    async def delete(self, job_id: str) -> None:
+        await call("jobs", self._handle.delete.remote(job_id))

@@ -1,0 +1,321 @@
+"""All jobs as users read them: each change is one transaction with its events.
+
+Whoever runs a job writes with the number of its ``run``: a run that was cancelled, or retried
+since, can't write any more.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from serve_app.errors import NotFound, WrongState
+from serve_app.workflows.jobs import events, idempotency, listing
+from serve_app.workflows.jobs.database import Database
+from serve_app.workflows.jobs.events import JobEvent, state_event, step_event
+from serve_app.workflows.jobs.idempotency import IdempotencyKey
+from serve_app.workflows.jobs.job import Job, JobState, Overview, StepRecord
+from serve_app.workflows.jobs.listing import JobPage, JobQuery
+from serve_app.workflows.jobs.tables import (
+    IMAGES,
+    JOBS,
+    OVERVIEW,
+    STEPS,
+    TABLES,
+    job_of,
+    job_row,
+    overview_of,
+    step_of,
+    step_row,
+)
+
+T = TypeVar("T")
+
+_UNFINISHED = (str(JobState.QUEUED), str(JobState.RUNNING))
+
+
+class Catalogue:
+    """Jobs by id. All methods raise ``NotReady`` where the database does not answer."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        database.create(TABLES)
+
+    async def add(self, job: Job, key: IdempotencyKey | None = None) -> str:
+        """Accept ``job``, unless ``key`` was given before: return the id of the accepted one.
+
+        Raises ``IdempotencyKeyReused`` if ``key`` was given with another request.
+        """
+
+        def work(connection: sa.Connection) -> str:
+            if key is not None:
+                if known := idempotency.known_job(connection, key):
+                    return known
+                idempotency.remember(connection, key, job.id)
+            connection.execute(sa.insert(JOBS).values(job_row(job)))
+            connection.execute(sa.insert(STEPS), [step_row(job.id, step) for step in job.steps])
+            self._refer(connection, job.id, job.plan.inputs, owned=True)
+            kept = {step.result for step in job.steps if step.result is not None}
+            self._refer(connection, job.id, kept, owned=False)
+            events.record(connection, job.id, [state_event(JobState.QUEUED, job.created_at)])
+            return job.id
+
+        try:
+            return await self._database.transact(work)
+        except IntegrityError:
+            # A twin with the same key was faster: now it is known.
+            return await self._database.transact(work)
+
+    async def job(self, job_id: str) -> Job:
+        """A job with all of its steps; raises ``NotFound``."""
+        return await self._database.read(lambda connection: _job(connection, job_id))
+
+    async def overview(self, job_id: str) -> Overview:
+        """A job without its plan and steps; raises ``NotFound``."""
+        return await self._database.read(lambda connection: _overview(connection, job_id))
+
+    async def page(self, query: JobQuery) -> JobPage:
+        """A page of the list."""
+        return await self._database.read(lambda connection: listing.page(connection, query))
+
+    async def unfinished(self) -> list[Overview]:
+        """All jobs that are owed work, the oldest first."""
+        wanted = sa.select(*OVERVIEW).where(JOBS.c.state.in_(_UNFINISHED)).order_by(JOBS.c.id)
+        return await self._overviews(wanted)
+
+    async def finished_before(self, moment: float, limit: int) -> list[str]:
+        """Ids of up to ``limit`` jobs that ended before ``moment``, seconds since 1970."""
+        wanted = sa.select(*OVERVIEW).where(JOBS.c.finished_at < moment).limit(limit)
+        return [overview.id for overview in await self._overviews(wanted)]
+
+    async def events_after(self, job_id: str, last_id: int) -> list[JobEvent]:
+        """The kept events of a job above ``last_id``."""
+        return await self._database.read(lambda c: events.after(c, job_id, last_id))
+
+    async def untold(self) -> list[Overview]:
+        """Ended jobs whose webhook was not heard yet."""
+        wanted = sa.select(*OVERVIEW).where(
+            JOBS.c.state.not_in(_UNFINISHED),
+            JOBS.c.webhook.is_not(None),
+            JOBS.c.webhook["state"].as_string().in_(("waiting", "retrying")),
+        )
+        return await self._overviews(wanted)
+
+    # For whoever runs a job.
+
+    async def run_again(self, job_id: str, run: int) -> int:
+        """Give an unfinished job whose ``run`` was lost the next one; return the last run."""
+
+        def work(connection: sa.Connection) -> int:
+            last = sa.case((JOBS.c.run == run, JOBS.c.run + 1), else_=JOBS.c.run)
+            connection.execute(sa.update(JOBS).where(JOBS.c.id == job_id).values(run=last))
+            return _overview(connection, job_id).run
+
+        return await self._database.transact(work)
+
+    async def start(self, job_id: str, run: int) -> Job | None:
+        """The job, which is running from now on; ``None`` if this run is not wanted any more."""
+
+        def work(connection: sa.Connection) -> Job | None:
+            if not _is_on(connection, job_id, run):
+                return None
+            now = time.time()
+            begun = connection.execute(
+                sa.update(JOBS)
+                .where(JOBS.c.id == job_id, JOBS.c.state == str(JobState.QUEUED))
+                .values(state=str(JobState.RUNNING), started_at=now)
+            )
+            if begun.rowcount:
+                events.record(connection, job_id, [state_event(JobState.RUNNING, now)])
+            return _job(connection, job_id)
+
+        return await self._database.transact(work)
+
+    async def step(self, job_id: str, index: int) -> StepRecord:
+        """How far a step has come; raises ``NotFound`` if the job was erased."""
+        return await self._database.read(lambda c: _step(c, job_id, index))
+
+    async def put_step(self, job_id: str, run: int, record: StepRecord) -> bool:
+        """Keep how far a step has come; false if this run is not wanted any more."""
+
+        def work(connection: sa.Connection) -> bool:
+            if not _is_on(connection, job_id, run):
+                return False
+            _put_steps(connection, job_id, [record])
+            if record.result is not None:
+                self._refer(connection, job_id, {record.result}, owned=record.made)
+            return True
+
+        return await self._database.transact(work)
+
+    async def finish(
+        self,
+        job_id: str,
+        run: int,
+        state: JobState,
+        result: str | None = None,
+        error: dict[str, Any] | None = None,
+    ) -> bool:
+        """End a job; steps that never ran are skipped. False if this run is not wanted."""
+
+        def work(connection: sa.Connection) -> bool:
+            if not _is_on(connection, job_id, run):
+                return False
+            _end(connection, job_id, state, JobState.SKIPPED, {"result": result, "error": error})
+            return True
+
+        return await self._database.transact(work)
+
+    async def put_webhook(self, job_id: str, webhook: dict[str, Any]) -> None:
+        """Keep how far the delivery of the webhook has come."""
+
+        def work(connection: sa.Connection) -> None:
+            put = sa.update(JOBS).where(JOBS.c.id == job_id).values(webhook=webhook)
+            if connection.execute(put).rowcount:
+                events.record(connection, job_id, [JobEvent("webhook", webhook)])
+
+        await self._database.transact(work)
+
+    # For users.
+
+    async def cancel(self, job_id: str) -> Job:
+        """End a job that is queued or running; raises ``NotFound`` or ``WrongState``."""
+
+        def work(connection: sa.Connection) -> Job:
+            state = _locked(connection, job_id).state
+            if state.final:
+                raise WrongState(f"The job has ended already: it is {state}.")
+            _end(connection, job_id, JobState.CANCELLED, JobState.CANCELLED, {})
+            return _job(connection, job_id)
+
+        return await self._database.transact(work)
+
+    async def restart(self, job_id: str, again: Callable[[Job], Sequence[StepRecord]]) -> Job:
+        """Queue an ended job once more, with the step records that ``again`` replaces.
+
+        Raises ``NotFound``, or ``WrongState`` if the job has not ended or nothing is left to do.
+        """
+
+        def work(connection: sa.Connection) -> Job:
+            _locked(connection, job_id)
+            job = _job(connection, job_id)
+            if not job.state.final:
+                raise WrongState(f"The job has not ended yet: it is {job.state}.")
+            records = again(job)
+            if not records:
+                raise WrongState("Nothing is left to do: every step has succeeded.")
+            _put_steps(connection, job_id, records)
+            now = time.time()
+            webhook = None if job.webhook is None else {"url": job.plan.webhook, "state": "waiting"}
+            deadline_s = job.plan.deadline_s
+            connection.execute(
+                sa.update(JOBS)
+                .where(JOBS.c.id == job_id)
+                .values(
+                    state=str(JobState.QUEUED),
+                    run=job.run + 1,
+                    started_at=None,
+                    finished_at=None,
+                    deadline_at=None if deadline_s is None else now + deadline_s,
+                    result=None,
+                    error=None,
+                    webhook=webhook,
+                )
+            )
+            events.record(connection, job_id, [state_event(JobState.QUEUED, now)])
+            return _job(connection, job_id)
+
+        return await self._database.transact(work)
+
+    async def _overviews(self, wanted: sa.Select[Any]) -> list[Overview]:
+        return await self._database.read(
+            lambda connection: [overview_of(row) for row in connection.execute(wanted).mappings()]
+        )
+
+    @staticmethod
+    def _refer(connection: sa.Connection, job_id: str, image_ids: set[str], *, owned: bool) -> None:
+        """Note that a job uses images; one that it owns it goes on owning."""
+        for image_id in image_ids:
+            this = (IMAGES.c.job_id == job_id, IMAGES.c.image_id == image_id)
+            if connection.execute(sa.select(IMAGES).where(*this)).first() is None:
+                connection.execute(
+                    sa.insert(IMAGES).values(job_id=job_id, image_id=image_id, owned=owned)
+                )
+            elif owned:
+                connection.execute(sa.update(IMAGES).where(*this).values(owned=True))
+
+
+def _locked(connection: sa.Connection, job_id: str) -> Overview:
+    """The job, which nobody else changes before the end of the transaction."""
+    return _overview(connection, job_id, lock=True)
+
+
+def _overview(connection: sa.Connection, job_id: str, *, lock: bool = False) -> Overview:
+    wanted = sa.select(*OVERVIEW).where(JOBS.c.id == job_id)
+    if lock:
+        wanted = wanted.with_for_update()  # SQLite has one writer at a time anyway
+    row = connection.execute(wanted).mappings().first()
+    if row is None:
+        raise NotFound("There is no job with this id.")
+    return overview_of(row)
+
+
+def _job(connection: sa.Connection, job_id: str) -> Job:
+    row = connection.execute(sa.select(JOBS).where(JOBS.c.id == job_id)).mappings().first()
+    if row is None:
+        raise NotFound("There is no job with this id.")
+    wanted = sa.select(STEPS).where(STEPS.c.job_id == job_id).order_by(STEPS.c.index)
+    return job_of(row, tuple(step_of(each) for each in connection.execute(wanted).mappings()))
+
+
+def _step(connection: sa.Connection, job_id: str, index: int) -> StepRecord:
+    wanted = sa.select(STEPS).where(STEPS.c.job_id == job_id, STEPS.c.index == index)
+    row = connection.execute(wanted).mappings().first()
+    if row is None:
+        raise NotFound("There is no job with this id.")
+    return step_of(row)
+
+
+def _is_on(connection: sa.Connection, job_id: str, run: int) -> bool:
+    """Whether the job is, until the end of the transaction, to be worked on by this run."""
+    try:
+        job = _locked(connection, job_id)
+    except NotFound:
+        return False  # erased
+    return job.run == run and not job.state.final
+
+
+def _put_steps(connection: sa.Connection, job_id: str, records: Sequence[StepRecord]) -> None:
+    for record in records:
+        row = step_row(job_id, record)
+        connection.execute(
+            sa.update(STEPS)
+            .where(STEPS.c.job_id == job_id, STEPS.c.index == record.index)
+            .values(state=row["state"], record=row["record"])
+        )
+    events.record(connection, job_id, [step_event(record) for record in records])
+
+
+def _end(
+    connection: sa.Connection,
+    job_id: str,
+    state: JobState,
+    rest: JobState,
+    values: dict[str, Any],
+) -> None:
+    """Put a job into a final state, and its unfinished steps into the state ``rest``."""
+    now = time.time()
+    left = sa.select(STEPS).where(STEPS.c.job_id == job_id, STEPS.c.state.in_(_UNFINISHED))
+    records = [step_of(row) for row in connection.execute(left).mappings()]
+    _put_steps(connection, job_id, [replace(record, state=rest) for record in records])
+    connection.execute(
+        sa.update(JOBS)
+        .where(JOBS.c.id == job_id)
+        .values(state=str(state), finished_at=now, **values)
+    )
+    events.record(connection, job_id, [state_event(state, now, values.get("error"))])

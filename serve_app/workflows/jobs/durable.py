@@ -1,0 +1,199 @@
+"""Runs that outlive the process, on DBOS: the one module that knows it.
+
+DBOS keeps in the same database which runs there are, where they wait, and which of their steps
+have ended; after a death it starts again those that were going on. A process has one DBOS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from dbos import (
+    DBOS,
+    DBOSPortableJSONSerializer,
+    SetEnqueueOptions,
+    SetWorkflowID,
+    StepReservation,
+)
+
+RunJob = Callable[[str, int], Coroutine[Any, Any, None]]
+"""Takes a job's id and the number of its run."""
+
+Notify = Callable[[str, int], Coroutine[Any, Any, None]]
+"""Delivers the webhook of a job's run."""
+
+_JOBS = "jobs"
+_WEBHOOKS = "webhooks"
+_WEBHOOKS_AT_ONCE = 16
+_GOING_ON = ("ENQUEUED", "DELAYED", "PENDING")
+_RECOVERIES = 1_000_000
+"""Deaths that a run may live through: an accepted job is never given up."""
+
+
+class DurableRuns:
+    """Queues of runs, and whoever takes them from there; ``launch`` makes this process run them.
+
+    ``jobs`` and ``jobs_per_user`` bound how many run at once. ``poll_s`` is how often the queues
+    are looked at, seconds.
+    """
+
+    def __init__(self, url: str, *, jobs: int, jobs_per_user: int, poll_s: float) -> None:
+        self._url = url
+        self._jobs = jobs
+        self._jobs_per_user = min(jobs, jobs_per_user)
+        self._poll_s = poll_s
+        self._run_job: Any = None
+        self._notify: Any = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def launch(self, run_job: RunJob, notify: Notify) -> None:
+        """Take up whatever is queued or was interrupted, on the running event loop."""
+        DBOS(
+            config={
+                "name": "qwen-edit-jobs",
+                "system_database_url": self._url,
+                "serializer": DBOSPortableJSONSerializer(),
+                # Both name who may take up what was interrupted: whoever runs this service.
+                "executor_id": "jobs",
+                "application_version": "1",
+                "log_level": "WARNING",
+                "use_listen_notify": False,
+            }
+        )
+        self._run_job = self._registered("job", run_job)
+        self._notify = self._registered("webhook", notify)
+        DBOS.launch()
+        await DBOS.register_queue_async(
+            _JOBS,
+            global_concurrency=self._jobs,
+            partition_concurrency=self._jobs_per_user,
+            polling_interval_sec=self._poll_s,
+            on_conflict="always_update",
+        )
+        await DBOS.register_queue_async(
+            _WEBHOOKS,
+            global_concurrency=_WEBHOOKS_AT_ONCE,
+            polling_interval_sec=self._poll_s,
+            on_conflict="always_update",
+        )
+
+    async def enqueue(self, job_id: str, run: int, user: str | None, priority: int) -> None:
+        """Queue a run once, however often this is called.
+
+        ``priority`` is 0 to 9, and counts among the jobs of one ``user``: users take turns.
+        """
+        options = SetEnqueueOptions(
+            # DBOS's first is 1.
+            priority=10 - priority,
+            queue_partition_key=f"user:{user or ''}",
+        )
+        with SetWorkflowID(_run_id(job_id, run)), options:
+            await DBOS.enqueue_workflow_async(_JOBS, self._run_job, job_id, run)
+
+    async def ended(self, runs: Sequence[tuple[str, int]]) -> set[tuple[str, int]]:
+        """Which of ``runs`` have ended, however."""
+        if not runs:
+            return set()  # DBOS would take it for all there are
+        ids = {_run_id(*run): run for run in runs}
+        found = await DBOS.list_workflows_async(
+            workflow_ids=list(ids), load_input=False, load_output=False
+        )
+        return {ids[one.workflow_id] for one in found if one.status not in _GOING_ON}
+
+    async def enqueue_webhook(self, job_id: str, run: int) -> None:
+        """Queue the delivery of a run's webhook once."""
+        with SetWorkflowID(_webhook_id(job_id, run)):
+            await DBOS.enqueue_workflow_async(_WEBHOOKS, self._notify, job_id, run)
+
+    def enqueue_webhook_soon(self, job_id: str, run: int) -> None:
+        """``enqueue_webhook`` from within a run, which does not count it among its steps."""
+        self._spawned(self.enqueue_webhook(job_id, run), contextvars.Context())
+
+    async def forget(self, job_id: str, runs: int) -> None:
+        """Erase all that is known of a job's runs."""
+        ids = [name(job_id, run) for run in range(1, runs + 1) for name in (_run_id, _webhook_id)]
+        await DBOS.delete_workflows_async(ids)
+
+    async def close(self) -> None:
+        """Stop; runs that are going on are left as they are to whoever launches next."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
+        # DBOS had put its own in place, and has just shut it down.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
+
+    def _registered(self, name: str, function: Callable[..., Coroutine[Any, Any, None]]) -> Any:
+        """``function`` as a workflow of DBOS, in tasks that can be stopped.
+
+        DBOS records what a workflow returns and raises, but not that it was cancelled.
+        """
+
+        async def run(*arguments: Any) -> None:
+            await self._spawned(function(*arguments))
+
+        return DBOS.workflow(name=name, max_recovery_attempts=_RECOVERIES)(run)
+
+    def _spawned(
+        self, work: Coroutine[Any, Any, None], context: contextvars.Context | None = None
+    ) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work, context=context)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+Step = Callable[[], Awaitable[None]]
+"""Something that a run does once; what comes of it is kept elsewhere."""
+
+
+async def once(name: str, step: Step) -> None:
+    """Do ``step`` within a run, unless it had ended before a death."""
+    await DBOS.run_step_async({"name": name}, _plain(step))
+
+
+async def all_once(steps: Sequence[tuple[str, Step]], at_once: int) -> None:
+    """Do all the named ``steps`` within a run, ``at_once`` of them at a time.
+
+    They are numbered before any begins, so that after a death each is known by its number. What
+    the first one raises is raised, and stops the others.
+    """
+    places = asyncio.Semaphore(at_once)
+
+    async def do(place: StepReservation, name: str, step: Step) -> None:
+        async with places:
+            await place.run_async({"name": name}, _plain(step))
+
+    reserved = [(DBOS.reserve_step(), name, step) for name, step in steps]
+    try:
+        async with asyncio.TaskGroup() as group:
+            for each in reserved:
+                group.create_task(do(*each))
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+
+
+async def pause(seconds: float) -> None:
+    """Wait within a run; a death in between does not make it longer."""
+    await DBOS.sleep_async(seconds)
+
+
+def _run_id(job_id: str, run: int) -> str:
+    return f"{job_id}.{run}"
+
+
+def _webhook_id(job_id: str, run: int) -> str:
+    return f"{job_id}.{run}.webhook"
+
+
+def _plain(function: Callable[..., Awaitable[Any]]) -> Callable[..., Any]:
+    """``function`` as a coroutine function, which is what DBOS looks for."""
+
+    async def called(*arguments: Any) -> Any:
+        return await function(*arguments)
+
+    return called

@@ -1,0 +1,68 @@
+"""From the ids in a plan to the pixels of a request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from serve_app.config import LimitsConfig
+from serve_app.edits.recorded import recorded_request
+from serve_app.edits.request import EditRequest, require_size_of_masked
+from serve_app.errors import NotFound
+from serve_app.images.decoding import decode
+from serve_app.images.mask_reading import read_stored_mask
+from serve_app.images.masks import Box, EditMask, from_box, require_usable
+from serve_app.images.pixels import DecodedImage
+from serve_app.storage.files import FileStore
+from serve_app.storage.results import RESULT_ID, ResultStore
+from serve_app.workflows.jobs.job import JobPlan, StepPlan
+
+
+class Inputs:
+    """Reads what this service stored itself: the size of such files is not limited again."""
+
+    def __init__(self, files: FileStore, results: ResultStore, limits: LimitsConfig) -> None:
+        self._files = files
+        self._results = results
+        self._limits = limits.model_copy(update={"image_bytes": 2**62})
+
+    async def request(
+        self, plan: JobPlan, step: StepPlan, image_ids: Sequence[str], variation: int
+    ) -> EditRequest:
+        """The request of ``step`` on the images ``image_ids``.
+
+        Raises ``NotFound`` for a file that is gone, and ``UnusableMask``.
+        """
+        images = [await self.image(image_id) for image_id in image_ids]
+        asked = {
+            **step.parameters,
+            "priority": plan.priority,
+            "user": plan.user,
+            "variation": variation,
+        }
+        mask = await self._mask(step, images[0])
+        request = recorded_request(asked, images, mask)
+        if mask is not None:
+            require_size_of_masked(request.size, images[0].width, images[0].height)
+        return request
+
+    async def image(self, image_id: str) -> DecodedImage:
+        """The pixels of a file or a result; raises ``NotFound``."""
+        stored = self._results.image if RESULT_ID.fullmatch(image_id) else self._files.png
+        png = await stored(image_id)
+        if png is None:
+            raise NotFound(f"The image {image_id} is not stored any more.", "image")
+        return await asyncio.to_thread(decode, png, self._limits, "image")
+
+    async def _mask(self, step: StepPlan, image: DecodedImage) -> EditMask | None:
+        if step.mask is not None:
+            png = await self._files.png(step.mask)
+            if png is None:
+                raise NotFound(f"The mask {step.mask} is not stored any more.", "mask")
+            mask = await asyncio.to_thread(read_stored_mask, png, self._limits, "mask")
+        elif (box := step.parameters.get("mask_box")) is not None:
+            mask = EditMask.of(from_box(Box(*box), image.width, image.height))
+        else:
+            return None
+        require_usable(mask.editable, image.width, image.height)
+        return mask

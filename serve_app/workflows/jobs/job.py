@@ -1,0 +1,320 @@
+"""What a job is: the plan that was accepted, and how far it has come."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from serve_app.edits.request import DEFAULT_PRIORITY
+from serve_app.errors import EditServiceError
+
+JOB_ID = re.compile(r"job-[0-9a-f]{32}")
+"""What a job's id looks like; anything else is unknown without looking it up."""
+
+_TIME_DIGITS = 12
+"""Hex digits of the milliseconds since 1970 at the head of an id: until the year 10889."""
+
+
+def new_job_id(created_at: float) -> str:
+    """Make an id that can't be guessed (80 random bits) and sorts by ``created_at``, seconds."""
+    return f"job-{int(created_at * 1000):0{_TIME_DIGITS}x}{secrets.token_hex(10)}"
+
+
+def first_id_at(moment: float) -> str:
+    """What all ids of jobs created at ``moment`` (seconds since 1970) or later are above."""
+    return f"job-{max(0, int(moment * 1000)):0{_TIME_DIGITS}x}"
+
+
+class JobKind(StrEnum):
+    """Which workflow a job runs."""
+
+    EDIT = "edit"  # one edit, or many that don't depend on each other
+    CHAIN = "chain"  # each step edits what the one before it made
+
+
+class JobState(StrEnum):
+    """How far a job, or one of its steps, has come."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"  # steps only: never run, because of an earlier one
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more will happen, unless somebody asks for it."""
+        return self not in (JobState.QUEUED, JobState.RUNNING)
+
+
+class OnFailure(StrEnum):
+    """What a chain does after a step that failed or whose result was rejected."""
+
+    STOP = "stop"  # the job fails there
+    SKIP = "skip"  # the next step edits the last accepted result
+    KEEP_BEST = "keep_best"  # the job ends there, and succeeds with the last accepted result
+
+
+@dataclass(frozen=True, slots=True)
+class StepPlan:
+    """One edit of a job: ids and parameters, never pixels.
+
+    Without ``images`` it edits the result of the earlier step ``source``, by default the last
+    accepted one. ``mask`` is a file id. ``parameters`` are those of
+    ``edits.recorded.recorded_request``.
+    """
+
+    parameters: dict[str, Any]
+    images: tuple[str, ...] = ()
+    mask: str | None = None
+    description: str | None = None
+    name: str | None = None
+    source: int | None = None
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> StepPlan:
+        """The inverse of ``dataclasses.asdict``, after a way through JSON."""
+        return cls(**{**stored, "images": tuple(stored["images"])})
+
+
+@dataclass(frozen=True, slots=True)
+class JobPlan:
+    """Everything that was accepted; made of ids and parameters, as JSON it is short.
+
+    ``images`` are what a chain begins with. ``at_once`` bounds how many steps of an ``edit``
+    job run together. ``deadline_s`` counts from the acceptance. ``partial_images`` is the number
+    of previews per step.
+    """
+
+    kind: JobKind
+    steps: tuple[StepPlan, ...]
+    images: tuple[str, ...] = ()
+    on_failure: OnFailure = OnFailure.STOP
+    at_once: int = 4
+    label: str | None = None
+    user: str | None = None
+    priority: int = DEFAULT_PRIORITY
+    deadline_s: float | None = None
+    partial_images: int = 0
+    webhook: str | None = None
+
+    @property
+    def inputs(self) -> set[str]:
+        """Ids of all files that the job needs."""
+        named = {image for step in self.steps for image in step.images}
+        return named | set(self.images) | {step.mask for step in self.steps if step.mask}
+
+    @property
+    def specification(self) -> dict[str, Any]:
+        """What was asked for, as it may be submitted again; images as ids, a matrix as items."""
+        steps = "items" if self.kind is JobKind.EDIT else "steps"
+        own: dict[str, Any] = {"kind": str(self.kind)}
+        match self.kind:
+            case JobKind.EDIT:
+                own["concurrency"] = self.at_once
+            case JobKind.CHAIN:
+                own |= {"image": _one_or_list(self.images), "on_failure": str(self.on_failure)}
+        for name in ("label", "user", "priority", "deadline_s", "partial_images", "webhook"):
+            own[name] = getattr(self, name)
+        own[steps] = [self._step_specification(step) for step in self.steps]
+        return {name: value for name, value in own.items() if value is not None}
+
+    def _step_specification(self, step: StepPlan) -> dict[str, Any]:
+        own = {
+            "name": step.name,
+            "description": step.description,
+            "image": _one_or_list(step.images) if step.images else None,
+            "mask": step.mask,
+            "input": None if step.source is None else self.steps[step.source].name,
+        }
+        return {name: value for name, value in own.items() if value is not None} | step.parameters
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is stored."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> JobPlan:
+        """The inverse of ``to_json``, after a way through JSON."""
+        return cls(
+            **{
+                **stored,
+                "kind": JobKind(stored["kind"]),
+                "on_failure": OnFailure(stored["on_failure"]),
+                "images": tuple(stored["images"]),
+                "steps": tuple(StepPlan.from_json(step) for step in stored["steps"]),
+            }
+        )
+
+    def with_later_steps(self, steps: Sequence[StepPlan], first: int) -> JobPlan:
+        """This plan with ``steps`` from index ``first`` on."""
+        return replace(self, steps=(*self.steps[:first], *steps))
+
+
+def _one_or_list(images: Sequence[str]) -> str | list[str]:
+    return images[0] if len(images) == 1 else list(images)
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """How far one step has come.
+
+    ``made`` tells whether the step made its result, or found it in the cache. ``variation``
+    counts how often a rejected step was retried: each time is another derived seed.
+    """
+
+    index: int
+    state: JobState = JobState.QUEUED
+    name: str | None = None
+    description: str | None = None
+    result: str | None = None
+    verdict: str | None = None
+    attempts: int | None = None
+    seed: int | None = None
+    seconds: float | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
+    made: bool = False
+    variation: int = 0
+    error: dict[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As users read it."""
+        return {
+            "index": self.index,
+            "state": str(self.state),
+            "name": self.name,
+            "description": self.description,
+            "result": self.result,
+            "verdict": self.verdict,
+            "attempts": self.attempts,
+            "seed": self.seed,
+            "seconds": self.seconds,
+            "started_at": shown_time(self.started_at),
+            "finished_at": shown_time(self.finished_at),
+            "error": self.error,
+        }
+
+    def again(self, *, other_seed: bool) -> StepRecord:
+        """The record of a step that is to be run once more."""
+        variation = self.variation + 1 if other_seed else self.variation
+        return StepRecord(
+            self.index, name=self.name, description=self.description, variation=variation
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """An accepted job as lists show it; moments are seconds since 1970.
+
+    ``run`` counts how often it was started, which a retry does again.
+    """
+
+    id: str
+    kind: JobKind
+    state: JobState
+    step_count: int
+    created_at: float
+    run: int = 1
+    label: str | None = None
+    user: str | None = None
+    priority: int = DEFAULT_PRIORITY
+    started_at: float | None = None
+    finished_at: float | None = None
+    deadline_at: float | None = None
+    result: str | None = None
+    error: dict[str, Any] | None = None
+    webhook: dict[str, Any] | None = None
+    forked_from: str | None = None
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds until the deadline, below 0 after it; ``None`` without one."""
+        return None if self.deadline_at is None else self.deadline_at - time.time()
+
+    def to_json(self) -> dict[str, Any]:
+        """As users read it."""
+        return {
+            "id": self.id,
+            "kind": str(self.kind),
+            "state": str(self.state),
+            "label": self.label,
+            "user": self.user,
+            "priority": self.priority,
+            "created_at": shown_time(self.created_at),
+            "started_at": shown_time(self.started_at),
+            "finished_at": shown_time(self.finished_at),
+            "deadline_at": shown_time(self.deadline_at),
+            "step_count": self.step_count,
+            "result": self.result,
+            "error": self.error,
+            "webhook": self.webhook,
+            "forked_from": self.forked_from,
+            "links": links(self.id),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job(Overview):
+    """An accepted job as it stands, with its plan and all of its steps."""
+
+    plan: JobPlan
+    steps: tuple[StepRecord, ...]
+
+    @classmethod
+    def accepted(cls, plan: JobPlan, forked_from: str | None = None) -> Job:
+        """A new job of ``plan``, of which nothing was done yet."""
+        now = time.time()
+        return cls(
+            id=new_job_id(now),
+            kind=plan.kind,
+            state=JobState.QUEUED,
+            step_count=len(plan.steps),
+            created_at=now,
+            label=plan.label,
+            user=plan.user,
+            priority=plan.priority,
+            deadline_at=None if plan.deadline_s is None else now + plan.deadline_s,
+            webhook=None if plan.webhook is None else {"url": plan.webhook, "state": "waiting"},
+            forked_from=forked_from,
+            plan=plan,
+            steps=tuple(
+                StepRecord(index, name=step.name, description=step.description)
+                for index, step in enumerate(plan.steps)
+            ),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything users read."""
+        # Not super(): with slots, the class that it would look for is another one.
+        return Overview.to_json(self) | {
+            "steps": [step.to_json() for step in self.steps],
+            "specification": self.plan.specification,
+        }
+
+
+def links(job_id: str) -> dict[str, str]:
+    """Where the job is read and steered."""
+    self_ = f"/v1/jobs/{job_id}"
+    return {"self": self_} | {
+        name: f"{self_}/{name}" for name in ("events", "cancel", "retry", "fork")
+    }
+
+
+def shown_time(moment: float | None) -> str | None:
+    """``moment`` (seconds since 1970) as ISO 8601 in UTC."""
+    if moment is None:
+        return None
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
+
+
+def error_record(error: EditServiceError) -> dict[str, Any]:
+    """``error`` as it is kept with a job or a step."""
+    return {"code": error.code, "message": error.message, "param": error.param}

@@ -1,0 +1,257 @@
+"""Jobs as the outside sees them: accepted, read, watched, steered."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from serve_app.config import ServiceConfig
+from serve_app.errors import EditServiceError, InvalidRequest
+from serve_app.storage.blobs import BlobStore
+from serve_app.storage.files import FileStore
+from serve_app.storage.results import ResultStore
+from serve_app.workflows.jobs.catalogue import Catalogue
+from serve_app.workflows.jobs.conductor import Conductor
+from serve_app.workflows.jobs.database import Database, database_url
+from serve_app.workflows.jobs.durable import DurableRuns
+from serve_app.workflows.jobs.events import JobEvent
+from serve_app.workflows.jobs.feed import Feed
+from serve_app.workflows.jobs.idempotency import IdempotencyKey
+from serve_app.workflows.jobs.inputs import Inputs
+from serve_app.workflows.jobs.job import Job, JobKind, JobPlan, JobState, StepPlan, StepRecord
+from serve_app.workflows.jobs.keeping import Forget, Keeper, erase_ended
+from serve_app.workflows.jobs.listing import JobPage, JobQuery
+from serve_app.workflows.jobs.sole_runner import SoleRunner
+from serve_app.workflows.jobs.step import Edits, StepRunner
+from serve_app.workflows.jobs.webhook import WebhookSender
+
+logger = logging.getLogger(__name__)
+
+_LOOK_S = 2.0
+"""How often a watcher looks by itself for kept events: another process may run the job."""
+
+_SWEEP_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """From which step on a copy of a job runs, and with which steps if not the same."""
+
+    from_step: int
+    steps: tuple[StepPlan, ...] | None = None
+
+
+class JobService:
+    """All of it, put together; ``start`` begins to run jobs, ``close`` leaves them to the next.
+
+    Methods raise ``NotFound`` for an unknown job, and ``NotReady`` where the database does not
+    answer.
+    """
+
+    def __init__(self, config: ServiceConfig, edits: Edits, forget: Forget) -> None:
+        self._jobs = config.jobs
+        self._keep_images_s = config.storage.keep_s
+        url = database_url(config.jobs.database, config.storage.folder)
+        blobs = BlobStore(config.storage.root)
+        files, results = FileStore(blobs), ResultStore(blobs)
+        self._database = Database(url)
+        self._catalogue = Catalogue(self._database)
+        self._keeper = Keeper(self._database, files, results, forget)
+        self._feed = Feed()
+        self._steps = StepRunner(
+            self._catalogue, Inputs(files, results, config.limits), edits, self._feed, config.jobs
+        )
+        self._conductor = Conductor(self._catalogue, self._steps, self._feed, self._on_end)
+        self._sender = WebhookSender(self._catalogue, config.jobs.webhooks, self._feed.stir)
+        self._runs = DurableRuns(
+            url,
+            jobs=config.jobs.running,
+            jobs_per_user=config.jobs.running_per_user,
+            poll_s=config.jobs.poll_s,
+        )
+        self._place = SoleRunner(url)
+        self._launched = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # The life of the service.
+
+    def start(self) -> None:
+        """Begin to run jobs as soon as no other process does; needs the running event loop."""
+        self._spawn(self._run())
+
+    async def launched(self) -> None:
+        """Return once this process runs the jobs."""
+        await self._launched.wait()
+
+    async def close(self) -> None:
+        """Stop; jobs that are running go on wherever the service is started next."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._launched.is_set():
+            await self._runs.close()
+        self._place.release()
+        self._database.close()
+
+    async def _run(self) -> None:
+        await self._place.wait()
+        await self._runs.launch(self._conductor.conduct, self._sender.notify)
+        self._launched.set()
+        self._spawn(self._regularly(self._jobs.watch_s, self._watch))
+        await self._regularly(_SWEEP_S, self._sweep)
+
+    async def _watch(self) -> None:
+        """See to it that every unfinished job has a run, and every end is told."""
+        unfinished = await self._catalogue.unfinished()
+        ended = await self._runs.ended([(job.id, job.run) for job in unfinished])
+        for job in unfinished:
+            run = job.run
+            if (job.id, run) in ended:
+                run = await self._catalogue.run_again(job.id, run)
+                logger.warning("%s had lost its run and got another one", job.id)
+            await self._runs.enqueue(job.id, run, job.user, job.priority)
+        for job in await self._catalogue.untold():
+            await self._runs.enqueue_webhook(job.id, job.run)
+
+    async def _sweep(self) -> None:
+        erased = await erase_ended(self._catalogue, self._jobs.keep_s, self._erase)
+        if self._keep_images_s is not None:
+            erased += await self._keeper.erase_images_before(time.time() - self._keep_images_s)
+        if erased:
+            logger.info("%d jobs and images were erased after their time", erased)
+
+    @staticmethod
+    async def _regularly(pause_s: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        while True:
+            try:
+                await work()
+            except EditServiceError as error:
+                logger.warning("%s is left for later: %s", work.__name__, error.code)
+            await asyncio.sleep(pause_s)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _on_end(self, job: Job) -> None:
+        if job.plan.webhook is not None and self._launched.is_set():
+            self._runs.enqueue_webhook_soon(job.id, job.run)
+
+    # What users do.
+
+    async def submit(self, plan: JobPlan, key: IdempotencyKey | None = None) -> Job:
+        """Accept a job; with a known ``key`` it is the job that was accepted before.
+
+        Raises ``IdempotencyKeyReused`` if the key was given with another request.
+        """
+        return await self._accept(Job.accepted(plan), key)
+
+    async def get(self, job_id: str) -> Job:
+        """A job with all of its steps."""
+        return await self._catalogue.job(job_id)
+
+    async def page(self, query: JobQuery) -> JobPage:
+        """A page of the list of jobs."""
+        return await self._catalogue.page(query)
+
+    async def events(self, job_id: str, last_id: int) -> AsyncGenerator[JobEvent, None]:
+        """What happened to a job after the kept event ``last_id``, and what happens, to its end."""
+        with self._feed.watching(job_id) as watcher:
+            over = (await self._catalogue.overview(job_id)).state.final
+            while True:
+                for event in await self._catalogue.events_after(job_id, last_id):
+                    yield event
+                    last_id = event.id or last_id
+                    over = event.last if event.name == "state" else over
+                if over:
+                    return
+                live = None
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK_S):
+                        live = await watcher.get()
+                if live is not None:
+                    yield live
+
+    async def cancel(self, job_id: str) -> Job:
+        """End a job; a running edit stops at its next denoising step. Raises ``WrongState``."""
+        job = await self._catalogue.cancel(job_id)
+        self._steps.cancel(job_id)
+        # Its run, where it waits or goes on, finds that it is not wanted any more.
+        self._feed.stir(job_id)
+        self._on_end(job)
+        return job
+
+    async def retry(self, job_id: str) -> Job:
+        """Run an ended job again from the step that failed; raises ``WrongState``.
+
+        A rejected step is tried with another derived seed.
+        """
+        job = await self._catalogue.restart(job_id, _to_do_again)
+        await self._enqueue(job)
+        return job
+
+    async def fork(self, job_id: str, fork: Fork, key: IdempotencyKey | None = None) -> Job:
+        """A new job that takes over the ended steps before ``fork.from_step`` and runs the rest.
+
+        Raises ``InvalidRequest`` if there is no such step, or one before it has not ended.
+        """
+        return await self._accept(_forked(await self._catalogue.job(job_id), fork), key)
+
+    async def delete(self, job_id: str) -> None:
+        """Erase a job with its inputs and results, unless another job uses them; end it first."""
+        job = await self._catalogue.overview(job_id)
+        if not job.state.final:
+            with suppress(EditServiceError):  # it may have ended by itself
+                await self.cancel(job_id)
+        await self._erase(job_id)
+
+    async def _accept(self, job: Job, key: IdempotencyKey | None) -> Job:
+        accepted_id = await self._catalogue.add(job, key)
+        accepted = await self._catalogue.job(accepted_id)
+        if accepted_id == job.id:
+            await self._enqueue(accepted)
+        return accepted
+
+    async def _enqueue(self, job: Job) -> None:
+        self._feed.stir(job.id)
+        # Where another process still runs the jobs, the first ``_watch`` finds this one.
+        if self._launched.is_set():
+            await self._runs.enqueue(job.id, job.run, job.user, job.priority)
+
+    async def _erase(self, job_id: str) -> None:
+        job = await self._catalogue.overview(job_id)
+        await self._keeper.erase_job(job_id)
+        if self._launched.is_set():
+            await self._runs.forget(job_id, job.run)
+
+
+def _to_do_again(job: Job) -> list[StepRecord]:
+    """Fresh records of the steps that a retry runs: of a chain, all from the first that failed."""
+    failed = [step for step in job.steps if step.state is not JobState.SUCCEEDED]
+    if failed and job.kind is JobKind.CHAIN:
+        failed = list(job.steps[failed[0].index :])
+    return [step.again(other_seed=_rejected(step)) for step in failed]
+
+
+def _rejected(step: StepRecord) -> bool:
+    return step.state is JobState.FAILED and step.result is not None
+
+
+def _forked(job: Job, fork: Fork) -> Job:
+    first = fork.from_step
+    if not 0 <= first < len(job.steps):
+        last = len(job.steps) - 1
+        raise InvalidRequest(f"`from_step` must be a step of the job, 0 to {last}.", "from_step")
+    if any(not step.state.final for step in job.steps[:first]):
+        raise InvalidRequest("A step before `from_step` has not ended yet.", "from_step")
+    later = job.plan.steps[first:] if fork.steps is None else fork.steps
+    plan = job.plan.with_later_steps(later, first)
+    forked = Job.accepted(plan, forked_from=job.id)
+    kept = [replace(step, made=False) for step in job.steps[:first]]
+    return replace(forked, steps=(*kept, *forked.steps[first:]))

@@ -1,0 +1,67 @@
+"""One process at a time runs the jobs of a database, and its place is free when it dies.
+
+While a service is updated, the old and the new process overlap. Both take jobs in; only one may
+take up what seems to have been interrupted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import sqlalchemy as sa
+
+_LOOK_S = 0.2
+_POSTGRES_KEY = 0x71656A6F6273  # "qejobs"
+
+
+class SoleRunner:
+    """A lock that the operating system, or Postgres, opens when its holder dies."""
+
+    def __init__(self, url: str) -> None:
+        self._url = sa.make_url(url)
+        self._file: int | None = None
+        self._engine: sa.Engine | None = None
+        self._connection: sa.Connection | None = None
+
+    async def wait(self) -> None:
+        """Return once this process is the one."""
+        while True:
+            if await asyncio.to_thread(self._taken):
+                return
+            await asyncio.sleep(_LOOK_S)
+
+    def release(self) -> None:
+        """Let the next one in."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+        if self._connection is not None:
+            self._connection.close()
+        if self._engine is not None:
+            self._engine.dispose()
+
+    def _taken(self) -> bool:
+        return self._file_taken() if self._url.drivername == "sqlite" else self._key_taken()
+
+    def _file_taken(self) -> bool:
+        if self._file is None:
+            path = Path(f"{self._url.database}.lock")
+            self._file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        with suppress(BlockingIOError):
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        return False
+
+    def _key_taken(self) -> bool:
+        if self._connection is None:
+            # A connection of its own: the lock is the session's.
+            self._engine = sa.create_engine(self._url, poolclass=sa.NullPool)
+            self._connection = self._engine.connect().execution_options(
+                isolation_level="AUTOCOMMIT"
+            )
+        taken = self._connection.execute(sa.select(sa.func.pg_try_advisory_lock(_POSTGRES_KEY)))
+        return bool(taken.scalar())

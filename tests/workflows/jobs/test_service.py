@@ -1,0 +1,338 @@
+"""Jobs as users know them: accepted once, in turn, steered, erased."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from serve_app.engine.engine import Engine
+from serve_app.errors import (
+    EditFailed,
+    IdempotencyKeyReused,
+    InvalidRequest,
+    NotFound,
+    Overloaded,
+    ReplicaLost,
+    WrongState,
+)
+from serve_app.workflows.jobs.idempotency import IdempotencyKey
+from serve_app.workflows.jobs.job import JobPlan, JobState, StepPlan
+from serve_app.workflows.jobs.listing import JobQuery
+from serve_app.workflows.jobs.service import Fork, JobService
+from tests.workflows.faulty_editor import FaultyEditor
+from tests.workflows.jobs.conftest import Jobs, chain, edits, ended
+
+DONE, FAILED, CANCELLED = JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED
+
+
+async def submitted(service: JobService, plan: JobPlan) -> str:
+    return (await service.submit(plan)).id
+
+
+async def running(service: JobService, job_id: str) -> None:
+    """Return once a step of the job is running."""
+    async for event in service.events(job_id, 0):
+        if event.name == "step" and event.data["state"] == "running":
+            return
+
+
+async def test_the_same_key_fifty_times_at_once_is_one_job(
+    jobs_anywhere: Jobs, engine: Engine
+) -> None:
+    jobs = jobs_anywhere
+    editor = FaultyEditor(engine)
+    plan = edits((await jobs.store(), "make it blue"))
+    key = IdempotencyKey.of("a key", plan.to_json())
+    async with jobs.running(editor) as service:
+        accepted = await asyncio.gather(*(service.submit(plan, key) for _ in range(50)))
+        assert len({job.id for job in accepted}) == 1
+        await ended(service, accepted[0].id)
+        assert len((await service.page(JobQuery())).jobs) == 1
+    assert len(editor.jobs) == 1
+
+
+async def test_a_key_belongs_to_its_request(jobs_anywhere: Jobs) -> None:
+    jobs = jobs_anywhere
+    image = await jobs.store()
+    one, other = edits((image, "make it blue")), edits((image, "make it red"))
+    async with jobs.running() as service:
+        await service.submit(one, IdempotencyKey.of("a key", one.to_json()))
+        with pytest.raises(IdempotencyKeyReused):
+            await service.submit(other, IdempotencyKey.of("a key", other.to_json()))
+        assert len((await service.page(JobQuery())).jobs) == 1
+
+
+async def test_items_fail_alone(jobs_anywhere: Jobs) -> None:
+    jobs = jobs_anywhere
+    image = await jobs.store()
+    gone = f"img-{'0' * 64}"
+    plan = edits((image, "make it blue"), (gone, "make it blue"), (image, "make it red"))
+    async with jobs.running() as service:
+        job = await ended(service, await submitted(service, plan))
+    assert job.state is DONE
+    assert [step.state for step in job.steps] == [DONE, FAILED, DONE]
+    error = job.steps[1].error
+    assert error is not None
+    assert (error["code"], error["param"]) == ("not_found", "image")
+
+
+async def test_items_run_so_many_at_once(jobs: Jobs, engine: Engine) -> None:
+    image = await jobs.store()
+    hold = asyncio.Event()
+    editor = FaultyEditor(engine, hold=hold)
+    plan = edits(*((image, f"make it {number}") for number in range(6)), at_once=2)
+    async with jobs.running(editor) as service:
+        job_id = await submitted(service, plan)
+        while len(editor.jobs) < 2:
+            await asyncio.sleep(0.01)
+        states = [step.state for step in (await service.get(job_id)).steps]
+        assert states.count(JobState.RUNNING) == 2
+        hold.set()
+        job = await ended(service, job_id)
+    assert [step.state for step in job.steps] == [DONE] * 6
+
+
+async def test_one_user_leaves_room_for_another(jobs: Jobs, engine: Engine) -> None:
+    image = await jobs.store()
+    hold = asyncio.Event()
+    editor = FaultyEditor(engine, hold=hold)
+    async with jobs.running(editor, running=2, running_per_user=1) as service:
+        plans = [edits((image, f"make it {n}"), user="studio") for n in range(3)]
+        first, second, third = [await submitted(service, plan) for plan in plans]
+        await running(service, first)
+        other = await submitted(service, edits((image, "make it red"), user="agency"))
+        await running(service, other)
+        assert [(await service.get(one)).state for one in (second, third)] == [JobState.QUEUED] * 2
+        hold.set()
+        for job_id in (first, second, third, other):
+            assert (await ended(service, job_id)).state is DONE
+
+
+async def test_jobs_of_higher_priority_run_first(jobs: Jobs, engine: Engine) -> None:
+    image = await jobs.store()
+    hold = asyncio.Event()
+    editor = FaultyEditor(engine, hold=hold)
+    async with jobs.running(editor, running=1, running_per_user=1) as service:
+        first = await submitted(service, edits((image, "make it 0")))
+        await running(service, first)
+        ids = [
+            await submitted(service, edits((image, f"make it {n}"), priority=n)) for n in (1, 9, 5)
+        ]
+        hold.set()
+        for job_id in ids:
+            await ended(service, job_id)
+    assert [job.prompt for job in editor.jobs[1:]] == ["make it 9", "make it 5", "make it 1"]
+
+
+async def test_a_full_service_is_waited_for(jobs: Jobs, engine: Engine) -> None:
+    editor = FaultyEditor(engine, failing=2, error=Overloaded("Full.", None, 0.01))
+    async with jobs.running(editor) as service:
+        job = await ended(
+            service, await submitted(service, edits((await jobs.store(), "make it blue")))
+        )
+    assert job.state is DONE
+    assert len(editor.jobs) == 3
+
+
+async def test_what_takes_editors_down_is_not_tried_again(jobs: Jobs, engine: Engine) -> None:
+    editor = FaultyEditor(engine, failing=9, error=ReplicaLost("The editor stopped."))
+    async with jobs.running(editor) as service:
+        job = await ended(
+            service, await submitted(service, edits((await jobs.store(), "make it blue")))
+        )
+    assert job.error is not None
+    assert job.error["code"] == "replica_lost"
+    assert len(editor.jobs) == 1
+
+
+async def test_after_the_deadline_no_editor_is_asked(jobs: Jobs, engine: Engine) -> None:
+    editor = FaultyEditor(engine)
+    plan = edits((await jobs.store(), "make it blue"), deadline_s=1e-6)
+    async with jobs.running(editor) as service:
+        job = await ended(service, await submitted(service, plan))
+    assert job.state is FAILED
+    assert job.error is not None
+    assert (job.error["code"], job.error["param"]) == ("deadline_exceeded", "deadline_s")
+    assert not editor.jobs
+
+
+async def test_a_running_job_is_cancelled_in_the_middle_of_an_edit(
+    jobs_anywhere: Jobs, engine: Engine
+) -> None:
+    jobs = jobs_anywhere
+    image = await jobs.store()
+    plan = chain(image, "make it blue", "make it red")
+    long = replace(plan.steps[0], parameters={"prompt": "slow", "num_inference_steps": 200})
+    async with jobs.running() as service:
+        job_id = await submitted(service, replace(plan, steps=(long, plan.steps[1])))
+        async for event in service.events(job_id, 0):
+            if event.name == "progress":
+                await service.cancel(job_id)
+        job = await service.get(job_id)
+        while engine.load_figures()["pending"]:
+            await asyncio.sleep(0.01)
+        assert job.state is CANCELLED
+        assert [step.state for step in job.steps] == [CANCELLED, CANCELLED]
+        with pytest.raises(WrongState):
+            await service.cancel(job_id)
+        # It can be taken up again.
+        again = await service.retry(job_id)
+        assert (again.state, again.run) == (JobState.QUEUED, 2)
+        await service.cancel(job_id)
+
+
+async def test_a_queued_job_is_cancelled_and_never_runs(jobs: Jobs, engine: Engine) -> None:
+    image = await jobs.store()
+    hold = asyncio.Event()
+    editor = FaultyEditor(engine, hold=hold)
+    async with jobs.running(editor, running=1, running_per_user=1) as service:
+        first = await submitted(service, edits((image, "make it blue")))
+        await running(service, first)
+        second = await submitted(service, edits((image, "make it red")))
+        assert (await service.cancel(second)).state is CANCELLED
+        third = await submitted(service, edits((image, "make it green")))
+        hold.set()
+        assert (await ended(service, third)).state is DONE
+    assert [job.prompt for job in editor.jobs] == ["make it blue", "make it green"]
+
+
+async def test_a_retry_begins_at_the_step_that_failed(jobs_anywhere: Jobs, engine: Engine) -> None:
+    jobs = jobs_anywhere
+    editor = FaultyEditor(engine, failing_at=2)
+    async with jobs.running(editor) as service:
+        plan = chain(await jobs.store(), "make it blue", "make it red", "make it green")
+        failed = await ended(service, await submitted(service, plan))
+        assert failed.state is FAILED
+        await service.retry(failed.id)
+        job = await ended(service, failed.id)
+        with pytest.raises(WrongState):
+            await service.retry(job.id)
+    assert job.state is DONE
+    assert job.steps[0] == failed.steps[0]
+    prompts = [one.prompt for one in editor.jobs]
+    assert prompts == ["make it blue", "make it red", "make it red", "make it green"]
+
+
+async def test_a_rejected_step_is_retried_with_another_seed(jobs: Jobs, engine: Engine) -> None:
+    editor = FaultyEditor(engine, flat=1)
+    plan = chain(await jobs.store(), "make it blue")
+    once = StepPlan(plan.steps[0].parameters | {"max_attempts": 1})
+    async with jobs.running(editor) as service:
+        rejected = await ended(service, await submitted(service, replace(plan, steps=(once,))))
+        await service.retry(rejected.id)
+        job = await ended(service, rejected.id)
+    assert (rejected.state, job.state) == (FAILED, DONE)
+    assert job.steps[0].seed != rejected.steps[0].seed
+
+
+async def test_a_fork_takes_over_what_is_done_and_runs_other_later_steps(
+    jobs_anywhere: Jobs, engine: Engine
+) -> None:
+    jobs = jobs_anywhere
+    editor = FaultyEditor(engine)
+    plan = chain(await jobs.store(), "make it blue", "make it red")
+    async with jobs.running(editor) as service:
+        job = await ended(service, await submitted(service, plan))
+        later = (StepPlan({"prompt": "make it green"}), StepPlan({"prompt": "make it dark"}))
+        fork = await service.fork(job.id, Fork(1, later))
+        fork = await ended(service, fork.id)
+        assert await service.get(job.id) == job
+    assert fork.id != job.id
+    assert fork.forked_from == job.id
+    assert fork.state is DONE
+    assert fork.steps[0].result == job.steps[0].result
+    prompts = [one.prompt for one in editor.jobs]
+    assert prompts == ["make it blue", "make it red", "make it green", "make it dark"]
+    assert [step["prompt"] for step in fork.plan.specification["steps"]] == [
+        "make it blue",
+        "make it green",
+        "make it dark",
+    ]
+
+
+async def test_a_fork_needs_the_steps_before_it(jobs: Jobs, engine: Engine) -> None:
+    hold = asyncio.Event()
+    editor = FaultyEditor(engine, hold=hold)
+    async with jobs.running(editor) as service:
+        plan = chain(await jobs.store(), "make it blue", "make it red")
+        job_id = await submitted(service, plan)
+        await running(service, job_id)
+        for first in (1, 2, -1):
+            with pytest.raises(InvalidRequest):
+                await service.fork(job_id, Fork(first))
+        hold.set()
+        await ended(service, job_id)
+
+
+async def test_an_erased_job_leaves_nothing_that_others_do_not_use(jobs_anywhere: Jobs) -> None:
+    jobs = jobs_anywhere
+    own, shared = await jobs.store("coffee"), await jobs.store("chelsea")
+    async with jobs.running() as service:
+        one = await ended(
+            service,
+            await submitted(service, edits((own, "make it blue"), (shared, "make it blue"))),
+        )
+        other = await ended(service, await submitted(service, edits((shared, "make it blue"))))
+        mine, both = (str(step.result) for step in one.steps)
+        assert other.result == both  # from the cache
+        await service.delete(one.id)
+        with pytest.raises(NotFound):
+            await service.get(one.id)
+        assert await jobs.files.png(own) is None
+        assert await jobs.results.image(mine) is None
+        assert await jobs.files.png(shared) is not None
+        assert await jobs.results.image(both) is not None
+        await service.delete(other.id)
+        assert await jobs.files.png(shared) is None
+        assert await jobs.results.image(both) is None
+        # Nor does the cache answer with it any more.
+        image = await jobs.store("coffee")
+        again = await ended(service, await submitted(service, edits((image, "make it blue"))))
+        assert again.result != mine
+
+
+async def test_a_running_job_is_ended_before_it_is_erased(jobs: Jobs, engine: Engine) -> None:
+    hold = asyncio.Event()
+    async with jobs.running(FaultyEditor(engine, hold=hold)) as service:
+        job_id = await submitted(service, edits((await jobs.store(), "make it blue")))
+        await running(service, job_id)
+        await service.delete(job_id)
+        assert (await service.page(JobQuery())).jobs == ()
+        hold.set()
+
+
+async def test_jobs_and_images_go_after_their_time(jobs: Jobs) -> None:
+    image = await jobs.store()
+    jobs.config = jobs.config.model_copy(
+        update={"storage": jobs.config.storage.model_copy(update={"keep_s": 1e-6})}
+    )
+    async with jobs.running(keep_s=3600.0) as service:
+        job = await ended(service, await submitted(service, edits((image, "make it blue"))))
+        unused = await jobs.store("chelsea")
+    async with jobs.running(keep_s=3600.0):  # what is in use stays
+        while await jobs.files.png(unused) is not None:
+            await asyncio.sleep(0.01)
+        assert await jobs.files.png(image) is not None
+        assert await jobs.results.image(str(job.result)) is not None
+    async with jobs.running(keep_s=1e-6) as service:
+        while (await service.page(JobQuery())).jobs:
+            await asyncio.sleep(0.01)
+        while await jobs.files.png(image) is not None:
+            await asyncio.sleep(0.01)
+        assert await jobs.results.image(str(job.result)) is None
+
+
+async def test_a_mistake_of_ours_ends_the_job_with_an_error(jobs: Jobs, engine: Engine) -> None:
+    editor = FaultyEditor(engine, failing=1, error=EditFailed("The device failed."))
+    async with jobs.running(editor) as service:
+        job = await ended(
+            service, await submitted(service, edits((await jobs.store(), "make it blue")))
+        )
+    assert job.error == {
+        "code": "edit_failed",
+        "message": "The device failed.",
+        "param": None,
+        "step": 0,
+    }
