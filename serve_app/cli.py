@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
 
-from serve_app.edits.request import EditType
+from serve_app.edits.request import EditType, Quality
 from serve_app.edits.text_targets import TextTargets
 from serve_app.errors import EditServiceError
+from serve_app.jobs_command import jobs
+from serve_app.terminal import DEFAULT_URL, AsJson, Url, console, notes, told_plainly
 
-console = Console()
 app = typer.Typer(
     name="qwen-edit",
     help="Batched, validated image editing with Qwen-Image-Edit.",
@@ -23,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+app.add_typer(jobs)
 
 
 @app.callback()
@@ -44,8 +43,67 @@ def demo(
     """Start the service, edit three samples over HTTP, and show what came out."""
     from serve_app.demo import run_demo
 
-    with _told_plainly():
+    with told_plainly():
         run_demo(console, config, once=once, port=port, out=out)
+
+
+@app.command()
+def edit(
+    image: Annotated[Path, typer.Argument(help="The image to edit.")],
+    prompt: Annotated[str, typer.Argument(help="What to change.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Where to write the result: .png, .jpg, .webp.")
+    ],
+    further: Annotated[
+        list[Path] | None, typer.Option("--image", help="A further input image; repeatable.")
+    ] = None,
+    edit_type: Annotated[
+        EditType | None, typer.Option(help="Kind of edit; by the prompt if left out.")
+    ] = None,
+    seed: Annotated[str | None, typer.Option(help="A whole number, or `random`.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Denoising steps.", min=1)] = None,
+    cfg_scale: Annotated[float | None, typer.Option(help="Guidance, 1 to 20.")] = None,
+    size: Annotated[
+        str | None, typer.Option(help="`auto` (the input's), `native` or WIDTHxHEIGHT.")
+    ] = None,
+    quality: Annotated[Quality | None, typer.Option(help="How much it may cost.")] = None,
+    max_attempts: Annotated[int | None, typer.Option(help="1 to 4.", min=1, max=4)] = None,
+    expected_text: Annotated[
+        str | None, typer.Option(help="Words to read in the result; else those quoted.")
+    ] = None,
+    mask: Annotated[
+        Path | None, typer.Option(help="Mask file: transparent, or white, may change.")
+    ] = None,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Edit an image by a running service, and write the result.
+
+    \b
+        qwen-edit edit shop.png "change the sign to 'OPEN'" -o open.png
+        qwen-edit edit room.jpg "put the lamp on the table" --image lamp.jpg -o room.webp
+        qwen-edit edit photo.png "make it night" -o night.png --url http://gpu-box:8000
+
+    Exits with 0 if the edit passes (also unverified), 1 if it fails its checks (the image is
+    written anyway), 2 if there is no image.
+    """
+    from serve_app.client import Client
+    from serve_app.edit_command import Edit, run_edit
+
+    fields: dict[str, str | int | float | None] = {
+        "prompt": prompt,
+        "edit_type": edit_type,
+        "seed": seed,
+        "num_inference_steps": steps,
+        "true_cfg_scale": cfg_scale,
+        "size": size,
+        "quality": quality,
+        "max_attempts": max_attempts,
+        "expected_text": expected_text,
+    }
+    with told_plainly(2, notes), Client(url) as client:
+        wanted = Edit((image, *(further or ())), output, fields, mask)
+        run_edit(client, wanted, as_json=as_json)
 
 
 @app.command()
@@ -86,7 +144,7 @@ def validate(
 
     text = TextTargets(expected_text, old_text)
     validation = Validation(original, edited, edit_type, prompt, mask, text)
-    with _told_plainly(status=2):
+    with told_plainly(status=2):
         report = run_validate(
             console,
             validation,
@@ -119,16 +177,6 @@ def check_config(
             console.print(f"[green]✓[/green] {file}")
     if failed:
         raise typer.Exit(1)
-
-
-@contextmanager
-def _told_plainly(status: int = 1) -> Iterator[None]:
-    """Turn our own errors into one line and an exit status."""
-    try:
-        yield
-    except EditServiceError as error:
-        console.print(error.message, style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(status) from error
 
 
 def main() -> None:

@@ -1,0 +1,293 @@
+"""A client for the service's HTTP API, for the command line and for scripts.
+
+``with Client("http://127.0.0.1:8000") as client: client.submit({...})``. Every method raises
+``ServerRefused`` for an error that the service answered with, and ``NotReady``, which names
+the URL, where none answers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from http import HTTPStatus
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn
+from urllib.parse import quote
+
+import httpx
+
+from serve_app.errors import EditServiceError, InvalidRequest, NotReady
+from serve_app.server_events import COMMENT, ServerEvent, progress_of, server_events
+from serve_app.workflows.jobs.job import JobState
+
+RECONNECTING = "reconnecting"
+"""The name of an event of our own: the stream broke, and is asked for again in ``in_s``."""
+
+FINAL_STATES = frozenset(str(state) for state in JobState if state.final)
+
+# Services send something at least every 15 seconds, in streams; uploads may wait to be decoded.
+_TIMEOUT = httpx.Timeout(120.0, connect=10.0)
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 10.0
+_GIVE_UP_S = 300.0
+"""How long, in pauses, a service may be away in the middle of a job."""
+
+
+class ServerRefused(EditServiceError):
+    """The service answered with an error, or something else than this service answered."""
+
+    code = "refused"
+
+
+class ServerTroubled(ServerRefused):
+    """The service could not do it now; the same request may succeed later."""
+
+    retryable = True
+
+
+class Client:
+    """Talks to the service at ``base_url``. ``pause`` sleeps for a number of seconds."""
+
+    def __init__(self, base_url: str, *, pause: Callable[[float], None] = time.sleep) -> None:
+        self.base_url = base_url.rstrip("/")
+        self._pause = pause
+        self._http = httpx.Client(base_url=_checked(self.base_url), timeout=_TIMEOUT)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+
+    # Images.
+
+    def upload(self, path: Path) -> str:
+        """Store an image; return the id to name it by."""
+        file_id = self._json("POST", "/v1/files", files=[_part("file", path)]).get("id")
+        return file_id if isinstance(file_id, str) else self._not_ours()
+
+    def image(self, result_id: str) -> bytes:
+        """The PNG of a finished edit."""
+        return self._call("GET", f"/v1/results/{_segment(result_id)}").content
+
+    def edit(
+        self,
+        images: Sequence[Path],
+        fields: Mapping[str, str | int | float | None],
+        mask: Path | None = None,
+    ) -> Iterator[ServerEvent]:
+        """Edit ``images``; tells of ``waiting`` and ``progress`` as jobs do, then the result.
+
+        ``fields`` are those of ``POST /v1/images/edits``; ``None`` leaves one out. The last
+        event is ``image_edit.completed``.
+        """
+        parts = [_part("image", image) for image in images]
+        if mask is not None:
+            parts.append(_part("mask", mask))
+        form = {name: str(value) for name, value in fields.items() if value is not None}
+        request = {"files": parts, "data": form | {"stream": "true"}}
+        with closing(self._stream("POST", "/v1/images/edits", **request)) as events:
+            for event in events:
+                told = progress_of(event) if event.name == COMMENT else event
+                if told is not None:
+                    yield told
+                if event.name == "image_edit.completed":
+                    return
+        raise NotReady(f"{self.base_url} stopped answering before the image was there.")
+
+    # Jobs.
+
+    def submit(
+        self, specification: Mapping[str, Any], idempotency_key: str | None = None
+    ) -> dict[str, Any]:
+        """Hand in a job; with a key that was used before it is the job of that time."""
+        headers = {} if idempotency_key is None else {"idempotency-key": idempotency_key}
+        return self._json("POST", "/v1/jobs", json=dict(specification), headers=headers)
+
+    def jobs(self, **filters: str | int | float | None) -> dict[str, Any]:
+        """A page of the list of jobs, the newest first; ``None`` leaves a filter out."""
+        given = {name: value for name, value in filters.items() if value is not None}
+        return self._json("GET", "/v1/jobs", params=given)
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """A job with its steps."""
+        return self._json("GET", _path(job_id))
+
+    def cancel(self, job_id: str) -> dict[str, Any]:
+        """End a job that is queued or running."""
+        return self._json("POST", _path(job_id, "cancel"))
+
+    def retry(self, job_id: str) -> dict[str, Any]:
+        """Run an ended job again from the step that failed."""
+        return self._json("POST", _path(job_id, "retry"))
+
+    def fork(self, job_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """A new job that takes over the first steps of another one."""
+        return self._json("POST", _path(job_id, "fork"), json=dict(body))
+
+    def delete(self, job_id: str) -> None:
+        """Erase a job with its inputs and results."""
+        self._call("DELETE", _path(job_id))
+
+    def events(self, job_id: str, last_event_id: str | None = None) -> Iterator[ServerEvent]:
+        """What happened to a job after ``last_event_id``, and what happens, to its end.
+
+        Goes on where it was when the stream breaks or the service is away, for some minutes:
+        before each new try it tells of it as an event named ``RECONNECTING``.
+        """
+        over, waited_s, pause_s = False, 0.0, _FIRST_PAUSE_S
+        while True:
+            came = False
+            try:
+                with closing(self._job_stream(job_id, last_event_id)) as events:
+                    for event in events:
+                        waited_s, pause_s = 0.0, _FIRST_PAUSE_S
+                        if event.name == COMMENT:
+                            continue
+                        came = True
+                        last_event_id = event.id or last_event_id
+                        if event.name == "state":
+                            # Not the end yet: a retried job has a final state in its past.
+                            over = event.data.get("state") in FINAL_STATES
+                        yield event
+                if over or not (came or self._goes_on(job_id)):
+                    return
+                trouble: EditServiceError = NotReady(f"{self.base_url} ended the stream.")
+            except EditServiceError as error:
+                if not error.retryable or waited_s >= _GIVE_UP_S:
+                    raise
+                trouble = error
+            wait_s = max(pause_s, min(trouble.retry_after_s or 0.0, _LONGEST_PAUSE_S))
+            yield ServerEvent(None, RECONNECTING, {"in_s": wait_s, "reason": trouble.message})
+            self._pause(wait_s)
+            waited_s, pause_s = waited_s + wait_s, min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def _job_stream(
+        self, job_id: str, last_event_id: str | None
+    ) -> Generator[ServerEvent, None, None]:
+        headers = {} if last_event_id is None else {"last-event-id": last_event_id}
+        return self._stream("GET", _path(job_id, "events"), headers=headers)
+
+    def _goes_on(self, job_id: str) -> bool:
+        return self.job(job_id).get("state") not in FINAL_STATES
+
+    # HTTP.
+
+    def _stream(self, method: str, path: str, **request: Any) -> Generator[ServerEvent, None, None]:
+        with self._reached(), self._http.stream(method, path, **request) as response:
+            if not response.is_success:
+                response.read()
+                raise self._refusal(response)
+            if not response.headers.get("content-type", "").startswith("text/event-stream"):
+                self._not_ours()
+            try:
+                # Lines are those of JSON in ASCII, so httpx finds no other line ends in them.
+                for event in server_events(response.iter_lines()):
+                    if event.name == "error":
+                        raise _refusal_in(event.data) or self._strange()
+                    yield event
+            except ValueError as error:
+                raise self._strange() from error
+
+    def _json(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        answer = None
+        with suppress(ValueError):
+            answer = self._call(method, path, **request).json()
+        return answer if isinstance(answer, dict) else self._not_ours()
+
+    def _call(self, method: str, path: str, **request: Any) -> httpx.Response:
+        with self._reached():
+            response = self._http.request(method, path, **request)
+        if not response.is_success:
+            raise self._refusal(response)
+        return response
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        try:
+            yield
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise NotReady(
+                f"No service answers at {self.base_url}. Start one (`qwen-edit demo`, or "
+                "`serve run configs/local.yaml`), or name another with --url or QWEN_EDIT_URL."
+            ) from error
+        except httpx.RequestError as error:
+            raise NotReady(
+                f"The connection to {self.base_url} broke ({type(error).__name__}). See whether "
+                "the service still runs, and start it again if not."
+            ) from error
+
+    def _refusal(self, response: httpx.Response) -> ServerRefused:
+        body = None
+        with suppress(ValueError):
+            body = response.json()
+        retry_after_s = None
+        with suppress(ValueError):
+            retry_after_s = float(response.headers.get("retry-after", ""))
+        known = _refusal_in(body, retry_after_s)
+        if known is not None:
+            return known
+        passing = response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+        kind = ServerTroubled if passing else ServerRefused
+        return kind(f"{self.base_url} answered with status {response.status_code} and no reason.")
+
+    def _strange(self) -> ServerRefused:
+        return ServerRefused(f"What answers at {self.base_url} is not this service: see the URL.")
+
+    def _not_ours(self) -> NoReturn:
+        raise self._strange()
+
+
+def _refusal_in(body: Any, retry_after_s: float | None = None) -> ServerRefused | None:
+    """The error that the service's error body tells of, if it is one."""
+    match body:
+        case {"error": {"message": str(message)}}:
+            error: dict[str, Any] = body["error"]
+        case _:
+            return None
+    param = error.get("param")
+    if param is not None and f"`{param}`" not in message:
+        message += f" (`{param}`)"
+    if error.get("type") not in ("server_error", "rate_limit_error"):
+        return ServerRefused(message, param)
+    if retry_after_s is not None:
+        message += f" Try again in {retry_after_s:g} s."
+    if body.get("request_id"):
+        message += f" (request {body['request_id']})"
+    return ServerTroubled(message, param, retry_after_s)
+
+
+def _checked(base_url: str) -> httpx.URL:
+    with suppress(httpx.InvalidURL):
+        url = httpx.URL(base_url)
+        if url.scheme in ("http", "https") and url.host:
+            return url
+    raise InvalidRequest(
+        f"{base_url!r} is no address of a service, such as http://127.0.0.1:8000.", "url"
+    )
+
+
+def _part(name: str, path: Path) -> tuple[str, tuple[str, bytes]]:
+    try:
+        return name, (path.name, path.read_bytes())
+    except OSError as error:
+        raise InvalidRequest(f"{path}: The file can't be read.", name) from error
+
+
+def _segment(text: str) -> str:
+    return quote(text, safe="")
+
+
+def _path(job_id: str, action: str | None = None) -> str:
+    return f"/v1/jobs/{_segment(job_id)}" + ("" if action is None else f"/{action}")

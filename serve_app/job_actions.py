@@ -1,0 +1,264 @@
+"""What `qwen-edit jobs` does, once its options are read."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from serve_app.client import Client
+from serve_app.errors import InvalidRequest
+from serve_app.job_files import (
+    make_folder,
+    read_specification,
+    read_steps,
+    save_results,
+    with_uploads,
+)
+from serve_app.job_progress import STATE_STYLES, progress_view, seconds, step_titles
+from serve_app.terminal import DEFAULT_URL, INTERRUPTED, VERDICT_STYLES, console, notes
+
+_PAGE = 100
+"""The most jobs that a service tells in one answer."""
+
+
+def submit(
+    client: Client,
+    file: Path,
+    *,
+    label: str | None,
+    idempotency_key: str | None,
+    as_json: bool,
+    watched: bool,
+    output: Path | None,
+) -> None:
+    """Upload what ``file`` names, hand the job in, and print its id, or the job as JSON.
+
+    If it is ``watched``, the JSON is that of its end. Raises ``InvalidRequest`` for a file that
+    can't be used, ``typer.Exit`` with the status of a watched job that did not succeed.
+    """
+    specification = read_specification(file)
+    if label is not None:
+        specification["label"] = label
+    if output is not None:
+        make_folder(output)
+    ready = with_uploads(specification, file.parent, client.upload)
+    job = client.submit(ready, idempotency_key)
+    if not as_json:
+        _print_id(job)
+    if not watched:
+        if as_json:
+            _print_json(job)
+        else:
+            notes.print(f"Watch it: {_command(client, 'watch', job['id'])}", **_PLAIN)
+        return
+    ended = _followed(client, job["id"], notes if as_json else console, output)
+    if as_json:
+        _print_json(ended)
+    _exit_as(ended)
+
+
+def watch(client: Client, job_id: str, output: Path | None) -> None:
+    """Show a job to its end, and save its results; ``typer.Exit`` if it did not succeed."""
+    if output is not None:
+        make_folder(output)
+    _exit_as(_followed(client, job_id, console, output))
+
+
+def show(client: Client, job_id: str, *, as_json: bool) -> None:
+    """Print a job and its steps."""
+    job = client.job(job_id)
+    if as_json:
+        _print_json(job)
+        return
+    facts = Table.grid(padding=(0, 2))
+    state = Text(job["state"], STATE_STYLES.get(job["state"], ""))
+    if job.get("error"):
+        state.append(f": {_told(job['error'])}", "red")
+    facts.add_row("id", Text(job["id"]))
+    facts.add_row("state", state)
+    facts.add_row("kind", Text(job["kind"]))
+    for name in ("label", "user", "forked_from", "result"):
+        if job.get(name) is not None:
+            facts.add_row(name.replace("_", " "), Text(job[name]))
+    for name in ("created_at", "started_at", "finished_at", "deadline_at"):
+        if job.get(name) is not None:
+            facts.add_row(name.removesuffix("_at"), _moment(job[name]))
+    console.print(facts)
+    console.print(_steps(job))
+
+
+def show_list(
+    client: Client,
+    filters: Mapping[str, str | None],
+    *,
+    most: int | None,
+    as_json: bool,
+) -> None:
+    """Print the jobs that ``filters`` let through, the newest first: ``most`` of them, or all."""
+    page = _listed(client, filters, most)
+    if as_json:
+        _print_json(page)
+        return
+    if not page["data"]:
+        notes.print("No such jobs.")
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("id", no_wrap=True)
+    for name in ("kind", "state", "label", "user"):
+        table.add_column(name, overflow="fold")
+    table.add_column("steps", justify="right")
+    table.add_column("created", no_wrap=True)
+    for job in page["data"]:
+        table.add_row(
+            job["id"],
+            job["kind"],
+            Text(job["state"], STATE_STYLES.get(job["state"], "")),
+            Text(job["label"] or ""),
+            Text(job["user"] or ""),
+            str(job["step_count"]),
+            _moment(job["created_at"]),
+        )
+    # A table narrower than its ids would be of no use to anybody who pipes it.
+    console.print(table, width=console.width if console.is_terminal else max(160, console.width))
+    if page["has_more"]:
+        notes.print("There are more: --limit N, or --all.")
+
+
+def fork(client: Client, job_id: str, from_step: int, file: Path | None, *, as_json: bool) -> None:
+    """Hand in a copy of a job that runs from ``from_step`` (from 1) on, and print its id."""
+    body: dict[str, Any] = {"from_step": from_step - 1}
+    steps = None if file is None else read_steps(file)
+    count = len(client.job(job_id)["steps"])
+    if from_step > count:
+        raise InvalidRequest(f"There is no step {from_step}: {job_id} has {count}.", "from_step")
+    if file is not None:
+        body["steps"] = with_uploads(steps, file.parent, client.upload)
+    forked = client.fork(job_id, body)
+    if as_json:
+        _print_json(forked)
+        return
+    _print_id(forked)
+    notes.print(f"Watch it: {_command(client, 'watch', forked['id'])}", **_PLAIN)
+
+
+# Watching.
+
+
+def _followed(client: Client, job_id: str, shown: Console, output: Path | None) -> dict[str, Any]:
+    """Show a job to its end, save its results, and return it as it ended."""
+    with _left_running(client, job_id):
+        begun = client.job(job_id)
+        with progress_view(shown, begun) as take:
+            for event in client.events(job_id):
+                take(event)
+    job = client.job(job_id)
+    for step in job["steps"] if shown.is_terminal else ():
+        if step["error"]:  # longer than a row of the live table
+            shown.print(f"Step {step['index'] + 1}: {step['error']['message']}", **_PLAIN)
+    if job["error"]:
+        shown.print(f"The job {job['state']}: {_told(job['error'])}", style="red", **_PLAIN)
+    saved = [] if output is None else save_results(client, job, output)
+    for path in saved:
+        shown.print(f"Saved {path}", **_PLAIN)
+    return job
+
+
+@contextmanager
+def _left_running(client: Client, job_id: str) -> Iterator[None]:
+    """On Ctrl-C say that the job goes on, and how to come back to it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        notes.print(f"\n{job_id} goes on without being watched.", **_PLAIN)
+        notes.print(f"  watch it again: {_command(client, 'watch', job_id)}", **_PLAIN)
+        notes.print(f"  stop it:        {_command(client, 'cancel', job_id)}", **_PLAIN)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _exit_as(job: dict[str, Any]) -> None:
+    if job["state"] != "succeeded":
+        raise typer.Exit(1)
+
+
+# Printing. What users wrote may look like markup, and ids are not to be wrapped.
+
+_PLAIN: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": True}
+
+
+def _print_id(job: dict[str, Any]) -> None:
+    console.print(job["id"], **_PLAIN)
+
+
+def _print_json(body: dict[str, Any]) -> None:
+    console.print_json(json.dumps(body), ensure_ascii=False)
+
+
+def _command(client: Client, name: str, job_id: str) -> str:
+    command = f"qwen-edit jobs {name} {job_id}"
+    if client.base_url == DEFAULT_URL:
+        return command
+    return f"{command} --url {shlex.quote(client.base_url)}"
+
+
+def _steps(job: dict[str, Any]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("step", justify="right", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    table.add_column("what", overflow="fold", ratio=1)
+    table.add_column("verdict", no_wrap=True)
+    for name in ("attempts", "seed", "took"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for step, title in zip(job["steps"], step_titles(job), strict=True):
+        what = Text(title)
+        for line in (step["result"], step["error"] and step["error"]["message"]):
+            if line:
+                what.append(f"\n{line}", "dim" if line == step["result"] else "red")
+        verdict = step["verdict"] or ""
+        table.add_row(
+            str(step["index"] + 1),
+            Text(step["state"], STATE_STYLES.get(step["state"], "")),
+            what,
+            Text(verdict, VERDICT_STYLES.get(verdict, "")),
+            _shown(step["attempts"]),
+            _shown(step["seed"]),
+            "" if step["seconds"] is None else seconds(step["seconds"]),
+        )
+    return table
+
+
+def _shown(number: int | None) -> str:
+    return "" if number is None else str(number)
+
+
+def _told(error: dict[str, Any]) -> str:
+    where = f"step {error['step'] + 1}: " if "step" in error else ""
+    return f"{where}{error.get('message', error)}"
+
+
+def _moment(text: str) -> str:
+    """A moment of the service, in the time of whoever reads it."""
+    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _listed(client: Client, filters: Mapping[str, str | None], most: int | None) -> dict[str, Any]:
+    """Up to ``most`` jobs, or all, as one page."""
+    found: list[dict[str, Any]] = []
+    cursor: str | None = None
+    while True:
+        limit = _PAGE if most is None else min(_PAGE, most - len(found))
+        page = client.jobs(**filters, limit=limit, cursor=cursor)
+        found += page["data"]
+        cursor = page["next_cursor"]
+        if cursor is None or len(found) == most:
+            return page | {"data": found}

@@ -1,0 +1,39 @@
+"""What all commands share: where they print, how errors end them, which service they ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from serve_app.errors import EditServiceError
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+
+console = Console()
+notes = Console(stderr=True)
+"""For what is not the result of a command, so that scripts can read the rest."""
+
+VERDICT_STYLES = {"pass": "bold green", "pass_unverified": "bold yellow", "fail": "bold red"}
+
+Url = Annotated[
+    str,
+    typer.Option("--url", envvar="QWEN_EDIT_URL", help="Address of the service.", metavar="URL"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
+
+@contextmanager
+def told_plainly(status: int = 1, where: Console = console) -> Iterator[None]:
+    """Turn our own errors into one line and an exit status."""
+    try:
+        yield
+    except EditServiceError as error:
+        where.print(error.message, style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(status) from error
