@@ -8,7 +8,7 @@ import time
 
 from benchmarks.report import REPOSITORY
 
-PROGRAMS = ("miniature", "quality", "engine", "scheduling", "memory_modes", "http")
+PROGRAMS = ("miniature", "quality", "engine", "scheduling", "memory_modes", "http", "jobs", "kills")
 
 
 def main() -> int:

@@ -36,6 +36,13 @@ def pids_in_session(session: int) -> list[int]:
     return [pid for pid, (_, sid) in _table().items() if sid == session]
 
 
+def replicas(session: int, deployment: str) -> list[int]:
+    """The processes of a session that are replicas of ``deployment``."""
+    table = _table()
+    members = [pid for pid, (_, sid) in table.items() if sid == session]
+    return [pid for pid in members if _is_replica(pid, deployment)]
+
+
 def processes_in_session(session: int) -> list[Process]:
     """The session's processes with their memory, the largest first."""
     table = _table()
@@ -95,6 +102,14 @@ def _part(pid: int, table: dict[int, tuple[int, int]]) -> str | None:
             return title.split(":")[-1].split(".")[0].strip()
         pid = table[pid][0]
     return None
+
+
+def _is_replica(pid: int, deployment: str) -> bool:
+    try:
+        title = _title(pid)
+    except OSError:
+        return False  # it ended meanwhile
+    return title.startswith(_REPLICA) and title.split(":")[-1].startswith(deployment)
 
 
 def _title(pid: int) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from benchmarks.report import RESULTS
 
-PROGRAMS = ("quality", "miniature", "engine", "scheduling", "http")
+PROGRAMS = ("quality", "miniature", "engine", "scheduling", "http", "jobs", "kills")
 
 
 def table(programs: Sequence[str] = PROGRAMS) -> str:

@@ -34,18 +34,21 @@ class Served:
 
 
 @contextmanager
-def served(config: Path, args: Mapping[str, Mapping[str, Any]]) -> Iterator[Served]:
+def served(
+    config: Path, args: Mapping[str, Mapping[str, Any]], storage: Path | None = None
+) -> Iterator[Served]:
     """Serve a copy of ``config``, its ``args`` changed section by section; stop it after.
 
-    Port, storage and Ray's folder are this run's own. ``serve run`` leads a session of its
-    own and every process of its Ray stays in that session, so that what it started is
-    known exactly: nothing else on the machine is touched, and nothing of it is left.
+    Port and Ray's folder are this run's own, and so is the storage, if none is given.
+    ``serve run`` leads a session of its own and every process of its Ray stays in that
+    session, so that what it started is known exactly: nothing else on the machine is touched,
+    and nothing of it is left.
     """
     # Short, for Ray puts sockets there and their paths may have 107 characters.
     with tempfile.TemporaryDirectory(prefix="qeb-", dir="/tmp") as name:
         folder = Path(name)
         port = free_port()
-        copy = _write_copy(config, args, folder, port)
+        copy = _write_copy(config, args, storage or folder / "storage", folder, port)
         settings = check(copy)[0]
         log = folder / "serve.log"
         started = time.monotonic()
@@ -80,11 +83,15 @@ def free_port() -> int:
 
 
 def _write_copy(
-    config: Path, args: Mapping[str, Mapping[str, Any]], folder: Path, port: int
+    config: Path,
+    args: Mapping[str, Mapping[str, Any]],
+    storage: Path,
+    folder: Path,
+    port: int,
 ) -> Path:
     content = read(config)
     content.setdefault("http_options", {}).update(host=HOST, port=port)
-    changed = {**args, "storage": {"root": str(folder / "storage")}}
+    changed = {**args, "storage": {"root": str(storage)}}
     own = content["applications"][0].setdefault("args", {})
     for section, values in changed.items():
         own[section] = {**own.get(section, {}), **values}

@@ -13,7 +13,7 @@ from serve_app.deployments.cache import Cache
 from serve_app.deployments.editor import Editor
 from serve_app.deployments.ingress import Ingress
 from serve_app.deployments.jobs import Jobs
-from serve_app.deployments.options import deployment_options, editor_options
+from serve_app.deployments.options import deployment_options, editor_options, jobs_options
 from serve_app.deployments.router import Router
 from serve_app.deployments.validator import Validator
 
@@ -34,5 +34,5 @@ def build(args: dict[str, Any]) -> Application:
     validator = sized(Validator, "validator").bind(config, editor)
     cache = sized(Cache, "cache").bind(config)
     router = sized(Router, "router").bind(config, editor, validator, cache)
-    jobs = sized(Jobs, "jobs").bind(config, router, validator)
+    jobs = sized(Jobs, "jobs", jobs_options).bind(config, router, validator)
     return sized(Ingress, "ingress").bind(config, router, validator, jobs)

@@ -393,7 +393,7 @@ class JobsConfig(Section):
     patience_s: PositiveFloat = Field(
         3600.0, description="How long a step waits while no editor takes it, seconds."
     )
-    poll_s: PositiveFloat = Field(0.1, description="How often the queue is looked at, seconds.")
+    poll_s: PositiveFloat = Field(0.2, description="How often the queue is looked at, seconds.")
     watch_s: PositiveFloat = Field(
         30.0, description="How often it is checked that every unfinished job has a run, seconds."
     )

@@ -65,6 +65,8 @@ class EventStream(Response):
                     await send(self._start())
                     started = True
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        if not started:
+            await send(self._start())
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def _start(self) -> Message:

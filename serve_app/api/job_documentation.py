@@ -17,7 +17,8 @@ from serve_app.api.job_fields import (
 )
 from serve_app.api.model_fields import described, field_schemas
 from serve_app.config import LimitsConfig
-from serve_app.workflows.jobs.job import JobKind, JobState
+from serve_app.workflows.jobs.job import JobState
+from serve_app.workflows.jobs.plan import JobKind
 
 __all__ = ["ERROR_RESPONSES"]
 

@@ -16,7 +16,8 @@ from serve_app.api.edit_parameters import (
     single_line,
 )
 from serve_app.edits.request import DEFAULT_PRIORITY
-from serve_app.workflows.jobs.job import JOB_ID, JobKind, JobState, OnFailure
+from serve_app.workflows.jobs.job import JOB_ID, JobState
+from serve_app.workflows.jobs.plan import JobKind, OnFailure
 
 MAX_LABEL = 100
 MAX_DESCRIPTION = 300

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+
+import httpx
 
 from serve_app.api.context import Context
 from serve_app.api.job_fields import (
@@ -18,7 +19,8 @@ from serve_app.api.job_references import References, substituted
 from serve_app.api.job_steps import IMAGE, MATRIX, StepReader, Values
 from serve_app.api.model_fields import parse_model, refuse_unknown
 from serve_app.errors import InvalidRequest, MissingField
-from serve_app.workflows.jobs.job import Job, JobKind, JobPlan, StepPlan
+from serve_app.workflows.jobs.job import Job
+from serve_app.workflows.jobs.plan import JobKind, JobPlan, StepPlan
 from serve_app.workflows.jobs.service import Fork
 
 Job_ = TypeVar("Job_", bound=JobFields)
@@ -166,11 +168,12 @@ def _parted(values: Values, model: type[JobFields]) -> tuple[dict[str, Any], dic
 def _check_host(url: str, hosts: Sequence[str]) -> None:
     """Raise ``InvalidRequest`` unless ``url`` is on one of the configured ``hosts``."""
     try:
-        parts = urlsplit(url)
-        allowed = parts.hostname in hosts or f"{parts.hostname}:{parts.port}" in hosts
-    except ValueError:
-        allowed = False
-    if not allowed or parts.scheme not in ("http", "https") or "@" in parts.netloc:
+        parts = httpx.URL(url)
+    except (httpx.InvalidURL, ValueError):
+        parts = httpx.URL()
+    port = 80 if parts.port is None else parts.port
+    usable = parts.scheme in ("http", "https") and 0 < port < 65_536 and not parts.userinfo
+    if not usable or not {parts.host, f"{parts.host}:{parts.port}"} & set(hosts):
         raise InvalidRequest(
             "`webhook` must be an http or https URL on a host that this service is configured to "
             "call (`jobs.webhooks.hosts`).",

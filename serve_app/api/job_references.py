@@ -5,15 +5,56 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from serve_app.api.context import Context
 from serve_app.api.disconnect import all_or_none
 from serve_app.api.sources import ImageSource, InlineImage, StoredImage, encoded_bytes, parse_source
 from serve_app.errors import InvalidRequest, NotFound, TooManyImages, UnknownField
 from serve_app.images.encoding import OutputFormat, encode
+from serve_app.images.masks import EditMask
+from serve_app.images.pixels import DecodedImage
 
 _AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Readable:
+    """An image that can be used; ``png`` is what is not stored yet."""
+
+    id: str
+    png: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """Where an image, or a mask, comes from."""
+
+    source: ImageSource
+    mask: bool = False
+
+    async def read(self, param: str, context: Context) -> _Readable:
+        """Read it; raises an ``EditServiceError`` if it can't be used or is not there."""
+        if isinstance(self.source, StoredImage):
+            if not await context.files.has(self.source.file_id):
+                raise NotFound("There is no file with this id.", param)
+            return _Readable(self.source.file_id)
+        data = await encoded_bytes(self.source, context.files, param)
+        if self.mask:
+            image = _drawn(await context.decoder.read_mask(data, param))
+        else:
+            image = await context.decoder.decode(data, param)
+        png = await asyncio.to_thread(encode, image.pixels, OutputFormat.PNG)
+        return _Readable(image.id, png)
+
+
+def _drawn(mask: EditMask) -> DecodedImage:
+    """A mask as it is stored: white where the edit may be."""
+    grey = np.where(mask.editable, 255, 0).astype(np.uint8)
+    return DecodedImage.of(np.repeat(grey[:, :, None], 3, axis=2))
 
 
 class References:
@@ -27,8 +68,8 @@ class References:
         self._parts = parts
         self._max_images = max_images
         self._secret = secrets.token_hex(8)
-        self._stand_ins: dict[ImageSource, str] = {}
-        self._params: dict[ImageSource, str] = {}
+        self._stand_ins: dict[_Named, str] = {}
+        self._params: dict[_Named, str] = {}
         self._used: set[str] = set()
 
     def images(self, value: Any, param: str) -> tuple[str, ...]:
@@ -45,9 +86,11 @@ class References:
 
     def image(self, value: Any, param: str) -> str:
         """The stand-in of an image."""
-        source = self._source(value, param)
-        self._params.setdefault(source, param)
-        return self._stand_ins.setdefault(source, f"{self._secret}-{len(self._stand_ins)}")
+        return self._stand_in(_Named(self._source(value, param)), param)
+
+    def mask(self, value: Any, param: str) -> str:
+        """The stand-in of a mask: what is transparent in its file counts."""
+        return self._stand_in(_Named(self._source(value, param), mask=True), param)
 
     def refuse_unused(self) -> None:
         """Raise ``UnknownField`` for a part that nothing refers to."""
@@ -64,12 +107,21 @@ class References:
         """
         places = asyncio.Semaphore(_AT_ONCE)
 
-        async def one(source: ImageSource) -> str:
+        async def one(named: _Named) -> _Readable:
             async with places:
-                return await _id_of(source, self._params[source], context)
+                return await named.read(self._params[named], context)
 
-        ids = await all_or_none(one(source) for source in self._stand_ins)
+        # All are read before any is stored: what is refused leaves nothing behind.
+        read = await all_or_none(one(named) for named in self._stand_ins)
+        for image in read:
+            if image.png is not None:
+                await context.files.put(image.id, image.png)
+        ids = (image.id for image in read)
         return dict(zip(self._stand_ins.values(), ids, strict=True))
+
+    def _stand_in(self, named: _Named, param: str) -> str:
+        self._params.setdefault(named, param)
+        return self._stand_ins.setdefault(named, f"{self._secret}-{len(self._stand_ins)}")
 
     def _source(self, value: Any, param: str) -> ImageSource:
         if not (isinstance(value, str) and value.startswith("@")):
@@ -92,13 +144,3 @@ def substituted(value: Any, ids: Mapping[str, str]) -> Any:
             return {name: substituted(one, ids) for name, one in value.items()}
         case _:
             return value
-
-
-async def _id_of(source: ImageSource, param: str, context: Context) -> str:
-    if isinstance(source, StoredImage):
-        if not await context.files.has(source.file_id):
-            raise NotFound("There is no file with this id.", param)
-        return source.file_id
-    image = await context.decoder.decode(await encoded_bytes(source, context.files, param), param)
-    await context.files.put(image, await asyncio.to_thread(encode, image.pixels, OutputFormat.PNG))
-    return image.id

@@ -12,7 +12,7 @@ from serve_app.api.masks import MASK, MASK_BOX
 from serve_app.api.model_fields import parse_model, refuse_unknown
 from serve_app.config import LimitsConfig
 from serve_app.errors import InvalidRequest, MissingField
-from serve_app.workflows.jobs.job import StepPlan
+from serve_app.workflows.jobs.plan import StepPlan
 
 Edit = TypeVar("Edit", StepFields, ItemFields)
 
@@ -20,6 +20,9 @@ Values = Mapping[str, Any]
 
 IMAGE = "image"
 MATRIX = "matrix"
+
+
+_OF_ITEMS = frozenset(ItemFields.model_fields) | {IMAGE, MASK}
 
 
 class StepReader:
@@ -59,6 +62,7 @@ class StepReader:
     ) -> tuple[StepPlan, ...]:
         """The items of an edit job; what is ``shared`` is said of all that don't say it."""
         steps = list(earlier)
+        refuse_unknown(shared or {}, _OF_ITEMS)
         for value, here in self._each(values, path, len(earlier)):
             merged = {**(shared or {}), **value}
             images = self.images(merged, here)
@@ -111,7 +115,7 @@ class StepReader:
             return edit, None
         if edit.mask_box is not None:
             raise InvalidRequest("Give the mask as `mask` or as `mask_box`.", f"{here}{MASK_BOX}")
-        return edit, self._references.image(values[MASK], f"{here}{MASK}")
+        return edit, self._references.mask(values[MASK], f"{here}{MASK}")
 
 
 def _step(

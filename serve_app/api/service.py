@@ -12,8 +12,9 @@ from serve_app.quality.annotation import Judged
 from serve_app.quality.case import Case
 from serve_app.workflows.jobs.events import JobEvent
 from serve_app.workflows.jobs.idempotency import IdempotencyKey
-from serve_app.workflows.jobs.job import Job, JobPlan
+from serve_app.workflows.jobs.job import Job
 from serve_app.workflows.jobs.listing import JobPage, JobQuery
+from serve_app.workflows.jobs.plan import JobPlan
 from serve_app.workflows.jobs.service import Fork
 
 

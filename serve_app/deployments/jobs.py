@@ -15,8 +15,9 @@ from serve_app.deployments.router import RouterClient
 from serve_app.deployments.validator import ValidatorClient
 from serve_app.workflows.jobs.events import JobEvent
 from serve_app.workflows.jobs.idempotency import IdempotencyKey
-from serve_app.workflows.jobs.job import Job, JobPlan
+from serve_app.workflows.jobs.job import Job
 from serve_app.workflows.jobs.listing import JobPage, JobQuery
+from serve_app.workflows.jobs.plan import JobPlan
 from serve_app.workflows.jobs.service import Fork
 
 
@@ -59,6 +60,10 @@ class Jobs:
 
     async def delete(self, job_id: str) -> None:
         await self._service.delete(job_id)
+
+    async def check_health(self) -> None:
+        """Called by Serve: a replica that can't run jobs any more is replaced."""
+        await self._service.check()
 
     async def __del__(self) -> None:
         if service := getattr(self, "_service", None):

@@ -97,7 +97,12 @@ class BlobStore:
 
     def _exists(self, path: str) -> bool:
         with _storage_errors("look for a blob"):
-            return bool(self._fs.exists(path))
+            try:
+                # Not ``exists``, for which some file systems take every trouble as a no.
+                self._fs.info(path)
+            except FileNotFoundError:
+                return False
+            return True
 
     def _erase(self, path: str) -> None:
         with _storage_errors("erase"), suppress(FileNotFoundError):

@@ -62,6 +62,7 @@ class ResultCache:
     def __init__(self, memory: MemoryTier, disk: DiskTier | None) -> None:
         self._memory = memory
         self._disk = disk
+        self._discards = 0
 
     async def get(self, key: str) -> EditResult | None:
         """The entry of ``key``, or ``None``; what the disk had is kept in memory from now on."""
@@ -69,16 +70,18 @@ class ResultCache:
             return held
         if self._disk is None:
             return None
+        discards = self._discards
         found = await asyncio.to_thread(self._disk.get, key)
         # A refresh may have put a newer entry while the disk was read: that one wins.
         if (held := self._memory.get(key)) is not None:
             return held
-        if found is not None:
+        if found is not None and discards == self._discards:
             self._memory.put(key, found)
         return found
 
     async def discard(self, key: str) -> None:
         """Keep the entry of ``key`` no longer."""
+        self._discards += 1
         self._memory.discard(key)
         if self._disk is not None:
             await asyncio.to_thread(self._disk.discard, key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from serve_app.images.pixels import CONTENT_ID, DecodedImage
+from serve_app.images.pixels import CONTENT_ID
 from serve_app.storage.blobs import BlobStore, blob_name
 
 _KIND = "files"
@@ -17,13 +17,13 @@ class FileStore:
     def __init__(self, blobs: BlobStore) -> None:
         self._blobs = blobs
 
-    async def put(self, image: DecodedImage, png: bytes) -> None:
-        """Store ``png``, the lossless encoding of ``image``.
+    async def put(self, file_id: str, png: bytes) -> None:
+        """Store ``png``, the lossless encoding of the image with the content id ``file_id``.
 
         It is written even if it is there already: a fresh upload renews the age that an
         object store's expiry rules count.
         """
-        await self._blobs.put(_name(image.id), png)
+        await self._blobs.put(_name(file_id), png)
 
     async def png(self, file_id: str) -> bytes | None:
         """The PNG of a file; ``None`` if it is unknown."""

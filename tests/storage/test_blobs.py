@@ -4,7 +4,8 @@ import asyncio
 import errno
 import os
 import uuid
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,7 @@ async def test_put_get_replace(store: BlobStore) -> None:
     ],
 )
 async def test_other_names_are_refused(store: BlobStore, name: str) -> None:
-    for call in (store.get(name), store.put(name, b"")):
+    for call in (store.get(name), store.put(name, b""), store.exists(name), store.erase(name)):
         with pytest.raises(ValueError, match="not the name"):
             await call
 
@@ -128,3 +129,131 @@ def test_interrupted_write_leaves_nothing(tmp_path: Path) -> None:
 def test_home_is_expanded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert blobs.BlobStore("~/store")._root == str(tmp_path / "store")
+
+
+def age(store: BlobStore, name: str, written_at: float) -> None:
+    """Make a blob look as if it had been written at ``written_at``, seconds since 1970."""
+    path = store._path(name)
+    if store._local:
+        os.utime(path, (written_at, written_at))
+    else:
+        store._fs.store[path].created = datetime.fromtimestamp(written_at, UTC)
+
+
+def id_of(number: int) -> str:
+    return f"edit-{number:032x}"
+
+
+async def put(store: BlobStore, number: int, *suffixes: str, kind: str = "results") -> list[str]:
+    names = [blob_name(kind, id_of(number), suffix) for suffix in suffixes]
+    for name in names:
+        await store.put(name, b"data")
+    return names
+
+
+async def test_a_blob_is_there_until_it_is_erased(store: BlobStore) -> None:
+    other = blob_name("results", ID, "json")
+    assert not await store.exists(NAME)
+    await store.put(NAME, b"one")
+    await store.put(other, b"two")
+    assert await store.exists(NAME)
+    await store.erase(NAME)
+    assert not await store.exists(NAME)
+    assert await store.get(NAME) is None
+    assert await store.get(other) == b"two"
+    await store.erase(NAME)  # nothing is there any more
+    await store.put(NAME, b"three")
+    assert await store.get(NAME) == b"three"
+
+
+async def test_old_blobs_are_listed_by_id(store: BlobStore) -> None:
+    assert await store.ids_before("results", 1e10) == []
+    for number in (3, 1, 2):
+        for name in await put(store, number, "png", "json"):
+            age(store, name, 1000.0 * number)
+    (elsewhere,) = await put(store, 9, "png", kind="files")
+    age(store, elsewhere, 0.0)
+    assert await store.ids_before("results", 1000.0) == []
+    assert await store.ids_before("results", 1000.5) == [id_of(1)]
+    assert await store.ids_before("results", 3000.0) == [id_of(1), id_of(2)]
+    assert await store.ids_before("results", 1e10) == [id_of(1), id_of(2), id_of(3)]
+    assert await store.ids_before("files", 1e10) == [id_of(9)]
+    assert await store.ids_before("others", 1e10) == []
+
+
+async def test_what_was_written_again_is_new(store: BlobStore) -> None:
+    (name,) = await put(store, 1, "png")
+    age(store, name, 1000.0)
+    assert await store.ids_before("results", 2000.0) == [id_of(1)]
+    await store.put(name, b"again")
+    assert await store.ids_before("results", 2000.0) == []
+
+
+async def test_the_half_of_a_pair_is_listed_too(store: BlobStore) -> None:
+    image, record = await put(store, 1, "png", "json")
+    age(store, image, 1000.0)
+    age(store, record, 1000.0)
+    await store.erase(record)
+    assert await store.ids_before("results", 2000.0) == [id_of(1)]
+
+
+async def test_erased_blobs_are_not_listed(store: BlobStore) -> None:
+    for name in await put(store, 1, "png", "json"):
+        await store.erase(name)
+    assert await store.ids_before("results", 1e10) == []
+
+
+async def test_only_blobs_are_listed(tmp_path: Path) -> None:
+    store = BlobStore(str(tmp_path))
+    (name,) = await put(store, 1, "png")
+    folder = (tmp_path / name).parent
+    for foreign in (".edit-1.png.0123.tmp", "notes.txt", f"{id_of(2)}.exe", f"{id_of(3)}.png.bak"):
+        (folder / foreign).write_text("mine")
+    assert await store.ids_before("results", 1e10) == [id_of(1)]
+
+
+@pytest.mark.parametrize(
+    ("facts", "old"),
+    [
+        ({"mtime": 5.0}, True),
+        ({"mtime": 50}, False),
+        ({"LastModified": datetime.fromtimestamp(5, UTC)}, True),
+        ({"last_modified": datetime.fromtimestamp(50, UTC)}, False),
+        ({"updated": "1970-01-01T00:00:05Z"}, True),
+        ({"updated": "1970-01-01T00:00:50.123000+00:00"}, False),
+        ({"created": None, "size": 4}, False),
+        ({}, False),
+    ],
+    ids=str,
+)
+async def test_times_are_read_as_each_file_system_tells_them(
+    monkeypatch: pytest.MonkeyPatch, facts: dict[str, object], old: bool
+) -> None:
+    store = BlobStore(f"memory://{uuid.uuid4().hex}")
+    monkeypatch.setattr(store._fs, "find", lambda *_, **__: {f"x/{NAME}": facts}, raising=False)
+    assert await store.ids_before("results", 10.0) == ([ID] if old else [])
+
+
+@pytest.mark.parametrize(
+    ("method", "ask"),
+    [
+        ("info", lambda store: store.exists(NAME)),
+        ("rm_file", lambda store: store.erase(NAME)),
+        ("find", lambda store: store.ids_before("results", 1e10)),
+    ],
+    ids=["exists", "erase", "list"],
+)
+async def test_a_store_that_is_away_is_503_for_every_question(
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    ask: Callable[[BlobStore], Awaitable[object]],
+) -> None:
+    store = BlobStore(f"memory://{uuid.uuid4().hex}")
+
+    def away(*_: object, **__: object) -> None:
+        raise ConnectionError("secret host")
+
+    monkeypatch.setattr(store._fs, method, away, raising=False)
+    with pytest.raises(NotReady) as caught:
+        await ask(store)
+    assert "secret" not in caught.value.message

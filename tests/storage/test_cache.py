@@ -4,6 +4,7 @@ import asyncio
 import errno
 import logging
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serve_app.edits.result import EditResult
-from serve_app.storage import disk_tier
+from serve_app.storage import cache, disk_tier
 from serve_app.storage.cache import MemoryTier, ResultCache
 from serve_app.storage.disk_tier import DiskTier
 
 from .virtual_time import edit_result, files_below
 
 MIB = 2**20
+
+
+class Clock:
+    """A time that stands still until it is moved, seconds."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 def entry(folder: Path) -> Path:
@@ -43,6 +54,76 @@ class TestMemory:
         tier.put("a", small)
         tier.put("a", large)
         assert tier.get("a") is None
+        assert len(tier) == 0
+
+    def test_a_discarded_entry_frees_its_bytes(self) -> None:
+        result = edit_result()
+        tier = MemoryTier(2 * result.nbytes)
+        tier.put("a", result)
+        tier.put("b", result)
+        tier.discard("a")
+        tier.discard("a")
+        tier.discard("never there")
+        assert tier.get("a") is None
+        assert tier.get("b") is result
+        assert tier.nbytes == result.nbytes
+
+
+class TestMemoryForAWhile:
+    """A tier whose entries have a time, by a clock that tests move."""
+
+    KEEP_S = 60.0
+
+    @pytest.fixture
+    def clock(self, monkeypatch: pytest.MonkeyPatch) -> Clock:
+        clock = Clock()
+        monkeypatch.setattr(cache, "TTLCache", partial(cache.TTLCache, timer=clock))
+        return clock
+
+    @pytest.fixture
+    def tier(self, clock: Clock) -> MemoryTier:
+        return MemoryTier(2 * edit_result().nbytes, self.KEEP_S)
+
+    def test_nothing_is_kept_longer_however_often_it_is_used(
+        self, clock: Clock, tier: MemoryTier
+    ) -> None:
+        tier.put("a", edit_result())
+        for _ in range(3):
+            clock.now += self.KEEP_S / 4
+            assert tier.get("a") == edit_result()
+        clock.now += self.KEEP_S / 4
+        assert tier.get("a") is None
+        assert (len(tier), tier.nbytes) == (0, 0)
+
+    def test_what_is_put_again_has_its_time_again(self, clock: Clock, tier: MemoryTier) -> None:
+        tier.put("a", edit_result(1))
+        clock.now += self.KEEP_S * 0.75
+        tier.put("a", edit_result(2))
+        clock.now += self.KEEP_S * 0.75
+        assert tier.get("a") == edit_result(2)
+
+    def test_the_least_recently_used_leaves_as_ever(self, clock: Clock, tier: MemoryTier) -> None:
+        for number, key in enumerate("abc"):
+            tier.put(key, edit_result(number))
+            if key == "b":
+                assert tier.get("a") is not None
+        assert [key for key in "abc" if tier.get(key) is not None] == ["a", "c"]
+        assert tier.nbytes == 2 * edit_result().nbytes
+
+    def test_too_large_is_not_kept(self, clock: Clock, tier: MemoryTier) -> None:
+        tier.put("a", edit_result())
+        tier.put("a", edit_result(png=bytes(10_000)))
+        assert tier.get("a") is None
+
+    def test_a_discarded_entry_is_gone_before_its_time(
+        self, clock: Clock, tier: MemoryTier
+    ) -> None:
+        tier.put("a", edit_result())
+        tier.discard("a")
+        assert tier.get("a") is None
+        tier.put("a", edit_result())
+        clock.now += self.KEEP_S
+        tier.discard("a")
         assert len(tier) == 0
 
 
@@ -171,6 +252,40 @@ class TestDisk:
         assert tier.get("a") is None
         assert len(caplog.records) == 3  # open, write, read
 
+    def test_a_discarded_entry_is_gone_after_a_restart_too(self, tmp_path: Path) -> None:
+        tier = DiskTier(tmp_path, MIB)
+        tier.put("a", edit_result(1))
+        tier.put("b", edit_result(2))
+        size = tier.nbytes
+        tier.discard("a")
+        tier.discard("a")
+        tier.discard("never there")
+        for one in (tier, DiskTier(tmp_path, MIB)):
+            assert one.get("a") is None
+            assert one.get("b") == edit_result(2)
+            assert (len(one), one.nbytes) == (1, size // 2)
+        assert len(files_below(tmp_path)) == 1
+        tier.put("a", edit_result(3))
+        assert tier.get("a") == edit_result(3)
+
+    def test_an_entry_that_can_not_be_discarded_goes_on_counting(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def read_only(*_: object, **__: object) -> None:
+            raise OSError(errno.EROFS, "Read-only file system")
+
+        tier = DiskTier(tmp_path, MIB)
+        tier.put("a", edit_result())
+        size = tier.nbytes
+        with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):
+            patch.setattr(Path, "unlink", read_only)
+            tier.discard("a")
+            tier.discard("a")
+        assert len(caplog.records) == 1
+        assert tier.nbytes == size
+        tier.discard("a")
+        assert tier.nbytes == 0
+
     async def test_many_threads(self, tmp_path: Path) -> None:
         size = len(disk_tier._encode_head("00", edit_result())) + 1000
         tier = DiskTier(tmp_path, 5 * size)
@@ -214,3 +329,28 @@ class TestResultCache:
         cache = ResultCache(memory, SlowDisk(tmp_path, MIB))
         assert await cache.get("key") is new
         assert await cache.get("key") is new
+
+    async def test_a_discarded_entry_is_in_neither_tier(self, tmp_path: Path) -> None:
+        cache = ResultCache(MemoryTier(MIB), DiskTier(tmp_path, MIB))
+        await cache.put("a", edit_result(1))
+        await cache.put("b", edit_result(2))
+        await cache.discard("a")
+        await cache.discard("never there")
+        assert await cache.get("a") is None
+        assert await cache.get("b") == edit_result(2)
+        again = ResultCache(MemoryTier(MIB), DiskTier(tmp_path, MIB))
+        assert await again.get("a") is None
+        assert await again.get("b") == edit_result(2)
+
+    async def test_an_entry_of_the_disk_alone_is_discarded(self, tmp_path: Path) -> None:
+        await ResultCache(MemoryTier(MIB), DiskTier(tmp_path, MIB)).put("a", edit_result())
+        cache = ResultCache(MemoryTier(MIB), DiskTier(tmp_path, MIB))
+        await cache.discard("a")
+        assert await cache.get("a") is None
+        assert files_below(tmp_path) == {}
+
+    async def test_discarding_without_a_disk(self) -> None:
+        cache = ResultCache(MemoryTier(MIB), None)
+        await cache.put("a", edit_result())
+        await cache.discard("a")
+        assert await cache.get("a") is None

@@ -78,3 +78,30 @@ async def test_without_a_disk_tier_memory_is_enough(tmp_path: Path) -> None:
     await cache.fulfil(await _lead(cache), edit_result())
     assert isinstance(await cache.claim(KEY), EditOutcome)
     assert _files(tmp_path) == []
+
+
+@pytest.mark.parametrize("config", [CacheConfig(), CacheConfig(disk_bytes=0)], ids=["disk", "none"])
+async def test_a_forgotten_result_is_made_anew(tmp_path: Path, config: CacheConfig) -> None:
+    cache = SharedCache.open(config, tmp_path)
+    await cache.fulfil(await _lead(cache), edit_result(1))
+    await cache.replace("another", edit_result(2))
+    await cache.forget(KEY)
+    await cache.forget("never there")
+    assert await cache.claim("another") == EditOutcome(edit_result(2), CacheStatus.HIT)
+    await cache.fulfil(await _lead(cache), edit_result(3))
+    assert await cache.claim(KEY) == EditOutcome(edit_result(3), CacheStatus.HIT)
+
+
+async def test_what_is_forgotten_does_not_come_back_with_a_restart(tmp_path: Path) -> None:
+    cache = SharedCache.open(CacheConfig(), tmp_path)
+    await cache.fulfil(await _lead(cache), edit_result())
+    await cache.forget(KEY)
+    assert isinstance(await SharedCache.open(CacheConfig(), tmp_path).claim(KEY), Lease)
+
+
+async def test_forgetting_leaves_who_leads_and_who_waits(cache: SharedCache) -> None:
+    lease = await _lead(cache)
+    follower = await _follow(cache)
+    await cache.forget(KEY)
+    await cache.fulfil(lease, edit_result())
+    assert await follower == EditOutcome(edit_result(), CacheStatus.JOINED)

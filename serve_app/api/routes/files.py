@@ -63,5 +63,5 @@ def _only_file(parts: list[tuple[str, Any]]) -> bytes:
 async def _store(data: bytes, context: Context) -> dict[str, Any]:
     image = await context.decoder.decode(data, "file")
     png = await asyncio.to_thread(encode, image.pixels, OutputFormat.PNG)
-    await context.files.put(image, png)
+    await context.files.put(image.id, png)
     return {"id": image.id, "width": image.width, "height": image.height, "bytes": len(png)}

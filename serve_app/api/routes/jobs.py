@@ -46,10 +46,11 @@ def router(context: Context) -> APIRouter:
     )
     async def create_job(request: Request) -> Response:
         values, files = await read_json_with_files(request, SPECIFICATION)
+        key = _key(request)
         parsed = parse_job(values, files, context)
         # Whoever has sent all of it means it: it is accepted even if nobody waits for the answer.
         plan = await until_disconnect(request.receive, parsed.stored(context))
-        return _accepted(await jobs.submit(plan, _key(request, plan.to_json())))
+        return _accepted(await jobs.submit(plan, _bound(key, plan.to_json())))
 
     @routes.get(
         "/v1/jobs",
@@ -109,11 +110,10 @@ def router(context: Context) -> APIRouter:
         responses=documentation.ACCEPTED_RESPONSES,
     )
     async def fork_job(job_id: str, request: Request) -> Response:
-        values = await read_json(request)
+        values, key = await read_json(request), _key(request)
         job = await jobs.get(_known(job_id))
         fork = await parse_fork(values, job, context).stored(context)
-        key = _key(request, {"fork": job.id, **values})
-        return _accepted(await jobs.fork(job.id, fork, key))
+        return _accepted(await jobs.fork(job.id, fork, _bound(key, {"fork": job.id, **values})))
 
     @routes.delete(
         "/v1/jobs/{job_id}",
@@ -135,15 +135,17 @@ def _known(job_id: str) -> str:
     return job_id
 
 
-def _key(request: Request, asked: dict[str, Any]) -> IdempotencyKey | None:
+def _key(request: Request) -> str | None:
     header = request.headers.get("idempotency-key")
-    if header is None:
-        return None
-    if _KEY.fullmatch(header) is None:
+    if header is not None and _KEY.fullmatch(header) is None:
         raise InvalidRequest(
             "`Idempotency-Key` must be 1 to 255 letters, digits or signs.", "Idempotency-Key"
         )
-    return IdempotencyKey.of(header, asked)
+    return header
+
+
+def _bound(key: str | None, asked: dict[str, Any]) -> IdempotencyKey | None:
+    return None if key is None else IdempotencyKey.of(key, asked)
 
 
 def _query(fields: ListFields) -> JobQuery:

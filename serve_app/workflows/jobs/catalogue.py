@@ -8,35 +8,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from serve_app.errors import NotFound, WrongState
-from serve_app.workflows.jobs import events, idempotency, listing
+from serve_app.errors import WrongState
+from serve_app.workflows.jobs import events, idempotency, listing, rows
 from serve_app.workflows.jobs.database import Database
-from serve_app.workflows.jobs.events import JobEvent, state_event, step_event
+from serve_app.workflows.jobs.events import JobEvent, state_event
 from serve_app.workflows.jobs.idempotency import IdempotencyKey
 from serve_app.workflows.jobs.job import Job, JobState, Overview, StepRecord
 from serve_app.workflows.jobs.listing import JobPage, JobQuery
 from serve_app.workflows.jobs.tables import (
-    IMAGES,
     JOBS,
     OVERVIEW,
     STEPS,
     TABLES,
-    job_of,
     job_row,
     overview_of,
-    step_of,
     step_row,
 )
 
 T = TypeVar("T")
-
-_UNFINISHED = (str(JobState.QUEUED), str(JobState.RUNNING))
 
 
 class Catalogue:
@@ -59,9 +53,9 @@ class Catalogue:
                 idempotency.remember(connection, key, job.id)
             connection.execute(sa.insert(JOBS).values(job_row(job)))
             connection.execute(sa.insert(STEPS), [step_row(job.id, step) for step in job.steps])
-            self._refer(connection, job.id, job.plan.inputs, owned=True)
+            rows.refer(connection, job.id, job.plan.inputs, owned=True)
             kept = {step.result for step in job.steps if step.result is not None}
-            self._refer(connection, job.id, kept, owned=False)
+            rows.refer(connection, job.id, kept, owned=False)
             events.record(connection, job.id, [state_event(JobState.QUEUED, job.created_at)])
             return job.id
 
@@ -73,11 +67,16 @@ class Catalogue:
 
     async def job(self, job_id: str) -> Job:
         """A job with all of its steps; raises ``NotFound``."""
-        return await self._database.read(lambda connection: _job(connection, job_id))
+        return await self._database.read(lambda connection: rows.job(connection, job_id))
 
     async def overview(self, job_id: str) -> Overview:
         """A job without its plan and steps; raises ``NotFound``."""
-        return await self._database.read(lambda connection: _overview(connection, job_id))
+        return await self._database.read(lambda connection: rows.overview(connection, job_id))
+
+    async def has(self, job_id: str) -> bool:
+        """Whether there is such a job."""
+        wanted = sa.select(JOBS.c.id).where(JOBS.c.id == job_id)
+        return await self._database.read(lambda c: c.execute(wanted).first() is not None)
 
     async def page(self, query: JobQuery) -> JobPage:
         """A page of the list."""
@@ -85,7 +84,7 @@ class Catalogue:
 
     async def unfinished(self) -> list[Overview]:
         """All jobs that are owed work, the oldest first."""
-        wanted = sa.select(*OVERVIEW).where(JOBS.c.state.in_(_UNFINISHED)).order_by(JOBS.c.id)
+        wanted = sa.select(*OVERVIEW).where(JOBS.c.state.in_(rows.UNFINISHED)).order_by(JOBS.c.id)
         return await self._overviews(wanted)
 
     async def finished_before(self, moment: float, limit: int) -> list[str]:
@@ -100,7 +99,7 @@ class Catalogue:
     async def untold(self) -> list[Overview]:
         """Ended jobs whose webhook was not heard yet."""
         wanted = sa.select(*OVERVIEW).where(
-            JOBS.c.state.not_in(_UNFINISHED),
+            JOBS.c.state.not_in(rows.UNFINISHED),
             JOBS.c.webhook.is_not(None),
             JOBS.c.webhook["state"].as_string().in_(("waiting", "retrying")),
         )
@@ -112,9 +111,9 @@ class Catalogue:
         """Give an unfinished job whose ``run`` was lost the next one; return the last run."""
 
         def work(connection: sa.Connection) -> int:
-            last = sa.case((JOBS.c.run == run, JOBS.c.run + 1), else_=JOBS.c.run)
-            connection.execute(sa.update(JOBS).where(JOBS.c.id == job_id).values(run=last))
-            return _overview(connection, job_id).run
+            this = (JOBS.c.id == job_id, JOBS.c.run == run, JOBS.c.state.in_(rows.UNFINISHED))
+            connection.execute(sa.update(JOBS).where(*this).values(run=run + 1))
+            return rows.overview(connection, job_id).run
 
         return await self._database.transact(work)
 
@@ -122,7 +121,7 @@ class Catalogue:
         """The job, which is running from now on; ``None`` if this run is not wanted any more."""
 
         def work(connection: sa.Connection) -> Job | None:
-            if not _is_on(connection, job_id, run):
+            if not rows.is_on(connection, job_id, run):
                 return None
             now = time.time()
             begun = connection.execute(
@@ -132,23 +131,23 @@ class Catalogue:
             )
             if begun.rowcount:
                 events.record(connection, job_id, [state_event(JobState.RUNNING, now)])
-            return _job(connection, job_id)
+            return rows.job(connection, job_id)
 
         return await self._database.transact(work)
 
     async def step(self, job_id: str, index: int) -> StepRecord:
         """How far a step has come; raises ``NotFound`` if the job was erased."""
-        return await self._database.read(lambda c: _step(c, job_id, index))
+        return await self._database.read(lambda c: rows.step(c, job_id, index))
 
     async def put_step(self, job_id: str, run: int, record: StepRecord) -> bool:
         """Keep how far a step has come; false if this run is not wanted any more."""
 
         def work(connection: sa.Connection) -> bool:
-            if not _is_on(connection, job_id, run):
+            if not rows.is_on(connection, job_id, run):
                 return False
-            _put_steps(connection, job_id, [record])
+            rows.put_steps(connection, job_id, [record])
             if record.result is not None:
-                self._refer(connection, job_id, {record.result}, owned=record.made)
+                rows.refer(connection, job_id, {record.result}, owned=record.made)
             return True
 
         return await self._database.transact(work)
@@ -164,9 +163,11 @@ class Catalogue:
         """End a job; steps that never ran are skipped. False if this run is not wanted."""
 
         def work(connection: sa.Connection) -> bool:
-            if not _is_on(connection, job_id, run):
+            if not rows.is_on(connection, job_id, run):
                 return False
-            _end(connection, job_id, state, JobState.SKIPPED, {"result": result, "error": error})
+            rows.end(
+                connection, job_id, state, JobState.SKIPPED, {"result": result, "error": error}
+            )
             return True
 
         return await self._database.transact(work)
@@ -187,11 +188,11 @@ class Catalogue:
         """End a job that is queued or running; raises ``NotFound`` or ``WrongState``."""
 
         def work(connection: sa.Connection) -> Job:
-            state = _locked(connection, job_id).state
+            state = rows.locked(connection, job_id).state
             if state.final:
                 raise WrongState(f"The job has ended already: it is {state}.")
-            _end(connection, job_id, JobState.CANCELLED, JobState.CANCELLED, {})
-            return _job(connection, job_id)
+            rows.end(connection, job_id, JobState.CANCELLED, JobState.CANCELLED, {})
+            return rows.job(connection, job_id)
 
         return await self._database.transact(work)
 
@@ -202,14 +203,14 @@ class Catalogue:
         """
 
         def work(connection: sa.Connection) -> Job:
-            _locked(connection, job_id)
-            job = _job(connection, job_id)
+            rows.locked(connection, job_id)
+            job = rows.job(connection, job_id)
             if not job.state.final:
                 raise WrongState(f"The job has not ended yet: it is {job.state}.")
             records = again(job)
             if not records:
                 raise WrongState("Nothing is left to do: every step has succeeded.")
-            _put_steps(connection, job_id, records)
+            rows.put_steps(connection, job_id, records)
             now = time.time()
             webhook = None if job.webhook is None else {"url": job.plan.webhook, "state": "waiting"}
             deadline_s = job.plan.deadline_s
@@ -228,7 +229,7 @@ class Catalogue:
                 )
             )
             events.record(connection, job_id, [state_event(JobState.QUEUED, now)])
-            return _job(connection, job_id)
+            return rows.job(connection, job_id)
 
         return await self._database.transact(work)
 
@@ -236,86 +237,3 @@ class Catalogue:
         return await self._database.read(
             lambda connection: [overview_of(row) for row in connection.execute(wanted).mappings()]
         )
-
-    @staticmethod
-    def _refer(connection: sa.Connection, job_id: str, image_ids: set[str], *, owned: bool) -> None:
-        """Note that a job uses images; one that it owns it goes on owning."""
-        for image_id in image_ids:
-            this = (IMAGES.c.job_id == job_id, IMAGES.c.image_id == image_id)
-            if connection.execute(sa.select(IMAGES).where(*this)).first() is None:
-                connection.execute(
-                    sa.insert(IMAGES).values(job_id=job_id, image_id=image_id, owned=owned)
-                )
-            elif owned:
-                connection.execute(sa.update(IMAGES).where(*this).values(owned=True))
-
-
-def _locked(connection: sa.Connection, job_id: str) -> Overview:
-    """The job, which nobody else changes before the end of the transaction."""
-    return _overview(connection, job_id, lock=True)
-
-
-def _overview(connection: sa.Connection, job_id: str, *, lock: bool = False) -> Overview:
-    wanted = sa.select(*OVERVIEW).where(JOBS.c.id == job_id)
-    if lock:
-        wanted = wanted.with_for_update()  # SQLite has one writer at a time anyway
-    row = connection.execute(wanted).mappings().first()
-    if row is None:
-        raise NotFound("There is no job with this id.")
-    return overview_of(row)
-
-
-def _job(connection: sa.Connection, job_id: str) -> Job:
-    row = connection.execute(sa.select(JOBS).where(JOBS.c.id == job_id)).mappings().first()
-    if row is None:
-        raise NotFound("There is no job with this id.")
-    wanted = sa.select(STEPS).where(STEPS.c.job_id == job_id).order_by(STEPS.c.index)
-    return job_of(row, tuple(step_of(each) for each in connection.execute(wanted).mappings()))
-
-
-def _step(connection: sa.Connection, job_id: str, index: int) -> StepRecord:
-    wanted = sa.select(STEPS).where(STEPS.c.job_id == job_id, STEPS.c.index == index)
-    row = connection.execute(wanted).mappings().first()
-    if row is None:
-        raise NotFound("There is no job with this id.")
-    return step_of(row)
-
-
-def _is_on(connection: sa.Connection, job_id: str, run: int) -> bool:
-    """Whether the job is, until the end of the transaction, to be worked on by this run."""
-    try:
-        job = _locked(connection, job_id)
-    except NotFound:
-        return False  # erased
-    return job.run == run and not job.state.final
-
-
-def _put_steps(connection: sa.Connection, job_id: str, records: Sequence[StepRecord]) -> None:
-    for record in records:
-        row = step_row(job_id, record)
-        connection.execute(
-            sa.update(STEPS)
-            .where(STEPS.c.job_id == job_id, STEPS.c.index == record.index)
-            .values(state=row["state"], record=row["record"])
-        )
-    events.record(connection, job_id, [step_event(record) for record in records])
-
-
-def _end(
-    connection: sa.Connection,
-    job_id: str,
-    state: JobState,
-    rest: JobState,
-    values: dict[str, Any],
-) -> None:
-    """Put a job into a final state, and its unfinished steps into the state ``rest``."""
-    now = time.time()
-    left = sa.select(STEPS).where(STEPS.c.job_id == job_id, STEPS.c.state.in_(_UNFINISHED))
-    records = [step_of(row) for row in connection.execute(left).mappings()]
-    _put_steps(connection, job_id, [replace(record, state=rest) for record in records])
-    connection.execute(
-        sa.update(JOBS)
-        .where(JOBS.c.id == job_id)
-        .values(state=str(state), finished_at=now, **values)
-    )
-    events.record(connection, job_id, [state_event(state, now, values.get("error"))])

@@ -11,7 +11,8 @@ from serve_app.errors import EditServiceError
 from serve_app.workflows.jobs.catalogue import Catalogue
 from serve_app.workflows.jobs.durable import all_once, once
 from serve_app.workflows.jobs.feed import Feed
-from serve_app.workflows.jobs.job import Job, JobKind, JobState, OnFailure, StepRecord, error_record
+from serve_app.workflows.jobs.job import Job, JobState, StepRecord, error_record
+from serve_app.workflows.jobs.plan import JobKind, OnFailure
 from serve_app.workflows.jobs.step import NotWanted, StepRunner
 
 

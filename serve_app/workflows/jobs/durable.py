@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -19,6 +20,9 @@ from dbos import (
     SetWorkflowID,
     StepReservation,
 )
+from sqlalchemy.exc import SQLAlchemyError
+
+logger = logging.getLogger(__name__)
 
 RunJob = Callable[[str, int], Coroutine[Any, Any, None]]
 """Takes a job's id and the number of its run."""
@@ -28,7 +32,11 @@ Notify = Callable[[str, int], Coroutine[Any, Any, None]]
 
 _JOBS = "jobs"
 _WEBHOOKS = "webhooks"
-_WEBHOOKS_AT_ONCE = 16
+_WEBHOOKS_AT_ONCE = 1000  # most of them in a pause
+_WEBHOOKS_POLL_S = 0.5
+"""Looking into a queue costs 6 ms of a core, and nobody waits for a webhook as for a job."""
+
+_AT_ONCE = 500
 _GOING_ON = ("ENQUEUED", "DELAYED", "PENDING")
 _RECOVERIES = 1_000_000
 """Deaths that a run may live through: an accepted job is never given up."""
@@ -77,7 +85,7 @@ class DurableRuns:
         await DBOS.register_queue_async(
             _WEBHOOKS,
             global_concurrency=_WEBHOOKS_AT_ONCE,
-            polling_interval_sec=self._poll_s,
+            polling_interval_sec=_WEBHOOKS_POLL_S,
             on_conflict="always_update",
         )
 
@@ -94,24 +102,28 @@ class DurableRuns:
         with SetWorkflowID(_run_id(job_id, run)), options:
             await DBOS.enqueue_workflow_async(_JOBS, self._run_job, job_id, run)
 
-    async def ended(self, runs: Sequence[tuple[str, int]]) -> set[tuple[str, int]]:
-        """Which of ``runs`` have ended, however."""
-        if not runs:
-            return set()  # DBOS would take it for all there are
-        ids = {_run_id(*run): run for run in runs}
-        found = await DBOS.list_workflows_async(
-            workflow_ids=list(ids), load_input=False, load_output=False
-        )
-        return {ids[one.workflow_id] for one in found if one.status not in _GOING_ON}
+    async def known(self, runs: Sequence[tuple[str, int]]) -> dict[tuple[str, int], bool]:
+        """Those of ``runs`` (job and number) that were ever queued, and whether they have ended."""
+        found: dict[tuple[str, int], bool] = {}
+        for start in range(0, len(runs), _AT_ONCE):
+            ids = {_run_id(*run): run for run in runs[start : start + _AT_ONCE]}
+            statuses = await DBOS.list_workflows_async(
+                workflow_ids=list(ids), load_input=False, load_output=False
+            )
+            found |= {ids[one.workflow_id]: one.status not in _GOING_ON for one in statuses}
+        return found
 
     async def enqueue_webhook(self, job_id: str, run: int) -> None:
         """Queue the delivery of a run's webhook once."""
         with SetWorkflowID(_webhook_id(job_id, run)):
             await DBOS.enqueue_workflow_async(_WEBHOOKS, self._notify, job_id, run)
 
-    def enqueue_webhook_soon(self, job_id: str, run: int) -> None:
-        """``enqueue_webhook`` from within a run, which does not count it among its steps."""
-        self._spawned(self.enqueue_webhook(job_id, run), contextvars.Context())
+    def soon(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do ``work``, one of the above, without waiting for it, also from within a run.
+
+        Of such a run it is no step, for it is done apart from it.
+        """
+        self._spawned(_without_fuss(work), contextvars.Context())
 
     async def forget(self, job_id: str, runs: int) -> None:
         """Erase all that is known of a job's runs."""
@@ -123,9 +135,9 @@ class DurableRuns:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
-        # DBOS had put its own in place, and has just shut it down.
+        # DBOS had put its own in place, and is about to shut it down.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
+        await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
 
     def _registered(self, name: str, function: Callable[..., Coroutine[Any, Any, None]]) -> Any:
         """``function`` as a workflow of DBOS, in tasks that can be stopped.
@@ -180,6 +192,13 @@ async def all_once(steps: Sequence[tuple[str, Step]], at_once: int) -> None:
 async def pause(seconds: float) -> None:
     """Wait within a run; a death in between does not make it longer."""
     await DBOS.sleep_async(seconds)
+
+
+async def _without_fuss(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except SQLAlchemyError as error:
+        logger.warning("a run is queued later: %s", type(error).__name__)
 
 
 def _run_id(job_id: str, run: int) -> str:

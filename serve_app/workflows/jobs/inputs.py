@@ -15,7 +15,7 @@ from serve_app.images.masks import Box, EditMask, from_box, require_usable
 from serve_app.images.pixels import DecodedImage
 from serve_app.storage.files import FileStore
 from serve_app.storage.results import RESULT_ID, ResultStore
-from serve_app.workflows.jobs.job import JobPlan, StepPlan
+from serve_app.workflows.jobs.plan import JobPlan, StepPlan
 
 
 class Inputs:

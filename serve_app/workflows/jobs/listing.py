@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from serve_app.workflows.jobs.job import JobKind, JobState, Overview, first_id_at
+from serve_app.workflows.jobs.job import JobState, Overview, first_id_at
+from serve_app.workflows.jobs.plan import JobKind
 from serve_app.workflows.jobs.tables import JOBS, OVERVIEW, overview_of
 
 

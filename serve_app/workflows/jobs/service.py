@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from serve_app.config import ServiceConfig
-from serve_app.errors import EditServiceError, InvalidRequest
+from serve_app.errors import EditServiceError, InvalidRequest, NotReady
 from serve_app.storage.blobs import BlobStore
 from serve_app.storage.files import FileStore
 from serve_app.storage.results import ResultStore
@@ -20,12 +20,13 @@ from serve_app.workflows.jobs.conductor import Conductor
 from serve_app.workflows.jobs.database import Database, database_url
 from serve_app.workflows.jobs.durable import DurableRuns
 from serve_app.workflows.jobs.events import JobEvent
-from serve_app.workflows.jobs.feed import Feed
+from serve_app.workflows.jobs.feed import Feed, Watcher
 from serve_app.workflows.jobs.idempotency import IdempotencyKey
 from serve_app.workflows.jobs.inputs import Inputs
-from serve_app.workflows.jobs.job import Job, JobKind, JobPlan, JobState, StepPlan, StepRecord
+from serve_app.workflows.jobs.job import Job, JobState, StepRecord
 from serve_app.workflows.jobs.keeping import Forget, Keeper, erase_ended
 from serve_app.workflows.jobs.listing import JobPage, JobQuery
+from serve_app.workflows.jobs.plan import JobKind, JobPlan, StepPlan
 from serve_app.workflows.jobs.sole_runner import SoleRunner
 from serve_app.workflows.jobs.step import Edits, StepRunner
 from serve_app.workflows.jobs.webhook import WebhookSender
@@ -33,7 +34,8 @@ from serve_app.workflows.jobs.webhook import WebhookSender
 logger = logging.getLogger(__name__)
 
 _LOOK_S = 2.0
-"""How often a watcher looks by itself for kept events: another process may run the job."""
+_LOOK_SELDOM_S = 30.0
+"""How often a watcher looks by itself for kept events: another process may write them."""
 
 _SWEEP_S = 3600.0
 
@@ -77,6 +79,7 @@ class JobService:
         self._place = SoleRunner(url)
         self._launched = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._trouble: BaseException | None = None
 
     # The life of the service.
 
@@ -87,6 +90,13 @@ class JobService:
     async def launched(self) -> None:
         """Return once this process runs the jobs."""
         await self._launched.wait()
+
+    async def check(self) -> None:
+        """Raise ``NotReady`` if this process can't run jobs any more, or is not the only one."""
+        if self._trouble is not None:
+            raise NotReady("The jobs have stopped.") from self._trouble
+        if self._launched.is_set():
+            await self._place.check()
 
     async def close(self) -> None:
         """Stop; jobs that are running go on wherever the service is started next."""
@@ -108,13 +118,15 @@ class JobService:
     async def _watch(self) -> None:
         """See to it that every unfinished job has a run, and every end is told."""
         unfinished = await self._catalogue.unfinished()
-        ended = await self._runs.ended([(job.id, job.run) for job in unfinished])
+        known = await self._runs.known([(job.id, job.run) for job in unfinished])
         for job in unfinished:
-            run = job.run
-            if (job.id, run) in ended:
-                run = await self._catalogue.run_again(job.id, run)
-                logger.warning("%s had lost its run and got another one", job.id)
-            await self._runs.enqueue(job.id, run, job.user, job.priority)
+            match known.get((job.id, job.run)):
+                case None:
+                    await self._runs.enqueue(job.id, job.run, job.user, job.priority)
+                case True:
+                    run = await self._catalogue.run_again(job.id, job.run)
+                    logger.warning("%s had lost its run and gets another one", job.id)
+                    await self._runs.enqueue(job.id, run, job.user, job.priority)
         for job in await self._catalogue.untold():
             await self._runs.enqueue_webhook(job.id, job.run)
 
@@ -137,11 +149,17 @@ class JobService:
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._on_done)
+
+    def _on_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("the jobs stop: %s", type(error).__name__)
+            self._trouble = error
 
     def _on_end(self, job: Job) -> None:
         if job.plan.webhook is not None and self._launched.is_set():
-            self._runs.enqueue_webhook_soon(job.id, job.run)
+            self._runs.soon(self._runs.enqueue_webhook(job.id, job.run))
 
     # What users do.
 
@@ -161,22 +179,30 @@ class JobService:
         return await self._catalogue.page(query)
 
     async def events(self, job_id: str, last_id: int) -> AsyncGenerator[JobEvent, None]:
-        """What happened to a job after the kept event ``last_id``, and what happens, to its end."""
+        """What happened to a job after the kept event ``last_id``, and what happens, to its end.
+
+        It also ends when the job is erased.
+        """
         with self._feed.watching(job_id) as watcher:
             over = (await self._catalogue.overview(job_id)).state.final
             while True:
-                for event in await self._catalogue.events_after(job_id, last_id):
-                    yield event
-                    last_id = event.id or last_id
-                    over = event.last if event.name == "state" else over
-                if over:
+                while kept := await self._catalogue.events_after(job_id, last_id):
+                    for event in kept:
+                        yield event
+                        last_id = event.id or last_id
+                        over = event.last if event.name == "state" else over
+                if over or not await self._catalogue.has(job_id):
                     return
-                live = None
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(_LOOK_S):
-                        live = await watcher.get()
-                if live is not None:
+                while (live := await self._next(watcher)) is not None:
                     yield live
+
+    async def _next(self, watcher: Watcher) -> JobEvent | None:
+        """The next live event; ``None`` when it is time to look for kept ones."""
+        look_s = _LOOK_SELDOM_S if self._launched.is_set() else _LOOK_S
+        with suppress(TimeoutError):
+            async with asyncio.timeout(look_s):
+                return await watcher.get()
+        return None
 
     async def cancel(self, job_id: str) -> Job:
         """End a job; a running edit stops at its next denoising step. Raises ``WrongState``."""
@@ -193,7 +219,7 @@ class JobService:
         A rejected step is tried with another derived seed.
         """
         job = await self._catalogue.restart(job_id, _to_do_again)
-        await self._enqueue(job)
+        self._enqueue_soon(job)
         return job
 
     async def fork(self, job_id: str, fork: Fork, key: IdempotencyKey | None = None) -> Job:
@@ -213,20 +239,24 @@ class JobService:
 
     async def _accept(self, job: Job, key: IdempotencyKey | None) -> Job:
         accepted_id = await self._catalogue.add(job, key)
-        accepted = await self._catalogue.job(accepted_id)
-        if accepted_id == job.id:
-            await self._enqueue(accepted)
-        return accepted
+        if accepted_id != job.id:
+            return await self._catalogue.job(accepted_id)
+        self._enqueue_soon(job)
+        return job
 
-    async def _enqueue(self, job: Job) -> None:
+    def _enqueue_soon(self, job: Job) -> None:
+        """Queue a run of a job that is in the catalogue: it will be run even if this fails.
+
+        Where another process still runs the jobs, or the database was away, ``_watch`` does it.
+        """
         self._feed.stir(job.id)
-        # Where another process still runs the jobs, the first ``_watch`` finds this one.
         if self._launched.is_set():
-            await self._runs.enqueue(job.id, job.run, job.user, job.priority)
+            self._runs.soon(self._runs.enqueue(job.id, job.run, job.user, job.priority))
 
     async def _erase(self, job_id: str) -> None:
         job = await self._catalogue.overview(job_id)
         await self._keeper.erase_job(job_id)
+        self._feed.stir(job_id)
         if self._launched.is_set():
             await self._runs.forget(job_id, job.run)
 

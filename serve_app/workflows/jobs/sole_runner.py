@@ -13,6 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from serve_app.errors import NotReady
 
 _LOOK_S = 0.2
 _POSTGRES_KEY = 0x71656A6F6273  # "qejobs"
@@ -33,6 +36,18 @@ class SoleRunner:
             if await asyncio.to_thread(self._taken):
                 return
             await asyncio.sleep(_LOOK_S)
+
+    async def check(self) -> None:
+        """Raise ``NotReady`` if the place was lost: with its connection to Postgres."""
+        if self._connection is not None:
+            await asyncio.to_thread(self._ask)
+
+    def _ask(self) -> None:
+        try:
+            if self._connection is not None:
+                self._connection.exec_driver_sql("SELECT 1")
+        except SQLAlchemyError as error:
+            raise NotReady("The database of jobs does not answer.") from error
 
     def release(self) -> None:
         """Let the next one in."""

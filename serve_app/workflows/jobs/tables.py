@@ -7,7 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from serve_app.workflows.jobs.job import Job, JobKind, JobPlan, JobState, Overview, StepRecord
+from serve_app.workflows.jobs.job import Job, JobState, Overview, StepRecord
+from serve_app.workflows.jobs.plan import JobKind, JobPlan
 
 TABLES = sa.MetaData()
 

@@ -105,6 +105,6 @@ class WebhookSender:
             # Nothing is followed: only the host that was asked for is configured.
             async with httpx.AsyncClient(timeout=self._config.answer_s) as client:
                 answer = await client.post(url, content=body, headers=headers)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             return None, type(error).__name__
         return answer.status_code, None

@@ -17,7 +17,8 @@ from serve_app.storage.blobs import BlobStore
 from serve_app.storage.files import FileStore
 from serve_app.storage.results import ResultStore
 from serve_app.workflows.in_process import assemble
-from serve_app.workflows.jobs.job import Job, JobKind, JobPlan, StepPlan
+from serve_app.workflows.jobs.job import Job
+from serve_app.workflows.jobs.plan import JobKind, JobPlan, StepPlan
 from serve_app.workflows.jobs.service import JobService
 from serve_app.workflows.ports import Editor
 from tests.conftest import photo
@@ -72,7 +73,7 @@ class Jobs:
 
     async def store(self, name: str = "coffee", size: tuple[int, int] = (96, 64)) -> str:
         image = DecodedImage.of(photo(name, size))
-        await self.files.put(image, encode(image.pixels))
+        await self.files.put(image.id, encode(image.pixels))
         return image.id
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from serve_app.engine.engine import Engine
 from serve_app.images.pixels import content_id
-from serve_app.workflows.jobs.job import JobState, OnFailure, StepPlan
+from serve_app.workflows.jobs.job import JobState
+from serve_app.workflows.jobs.plan import OnFailure, StepPlan
 from tests.conftest import decoded
 from tests.workflows.faulty_editor import FaultyEditor
 from tests.workflows.jobs.conftest import Jobs, chain, ended

@@ -18,8 +18,9 @@ from serve_app.errors import (
     WrongState,
 )
 from serve_app.workflows.jobs.idempotency import IdempotencyKey
-from serve_app.workflows.jobs.job import JobPlan, JobState, StepPlan
+from serve_app.workflows.jobs.job import JobState
 from serve_app.workflows.jobs.listing import JobQuery
+from serve_app.workflows.jobs.plan import JobPlan, StepPlan
 from serve_app.workflows.jobs.service import Fork, JobService
 from tests.workflows.faulty_editor import FaultyEditor
 from tests.workflows.jobs.conftest import Jobs, chain, edits, ended
@@ -168,7 +169,7 @@ async def test_a_running_job_is_cancelled_in_the_middle_of_an_edit(
     async with jobs.running() as service:
         job_id = await submitted(service, replace(plan, steps=(long, plan.steps[1])))
         async for event in service.events(job_id, 0):
-            if event.name == "progress":
+            if event.name == "progress" and (await service.get(job_id)).state is JobState.RUNNING:
                 await service.cancel(job_id)
         job = await service.get(job_id)
         while engine.load_figures()["pending"]:
