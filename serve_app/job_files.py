@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import mimetypes
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,8 @@ from serve_app.errors import InvalidRequest
 
 Upload = Callable[[Path], str]
 
-_IMAGE_FIELDS = ("image", "images", "mask")
+_MASK = "mask"
+_IMAGE_FIELDS = ("image", "images", _MASK)
 _NOT_A_PATH = ("data:", "http://", "https://")  # the service says what it takes of these
 
 
@@ -56,32 +59,43 @@ def read_steps(file: Path) -> list[Any]:
 def with_uploads(described: Any, folder: Path, upload: Upload) -> Any:
     """``described`` with ids in place of paths, which are relative to ``folder``.
 
-    Nothing is uploaded if one of the files is missing. The same file is uploaded once.
+    Masks become data URLs: as files of the service they would lose their transparency. Nothing
+    is uploaded if one of the files is missing. The same file is uploaded once.
     """
+    paths: dict[tuple[str, str], Path] = {}
+    for field, name in _named(described):
+        if _is_path(name, folder):
+            path = folder / Path(name).expanduser()
+            if not path.is_file():
+                raise InvalidRequest(f"{name}: There is no such image; looked for {path}.")
+            paths[field, name] = path
     ids: dict[Path, str] = {}
-    paths = {name: folder / Path(name).expanduser() for name in _paths(described, folder)}
-    for name, path in paths.items():
-        if not path.is_file():
-            raise InvalidRequest(f"{name}: There is no such image; looked for {path}.")
-    for path in paths.values():
-        if path not in ids:
+    for (field, _), path in paths.items():
+        if field != _MASK and path not in ids:
             ids[path] = upload(path)
-    return _replaced(described, {name: ids[path] for name, path in paths.items()})
+
+    def replaced(field: str, name: str) -> str:
+        path = paths.get((field, name))
+        if path is None:
+            return name
+        return _data_url(path) if field == _MASK else ids[path]
+
+    return _replaced(described, replaced)
 
 
-def _paths(described: Any, folder: Path) -> Iterator[str]:
+def _named(described: Any) -> Iterator[tuple[str, str]]:
+    """The fields that name images, each with a name."""
     match described:
         case dict():
-            for key, value in described.items():
-                if key in _IMAGE_FIELDS:
-                    for name in value if isinstance(value, list) else [value]:
-                        if isinstance(name, str) and _is_path(name, folder):
-                            yield name
+            for field, value in described.items():
+                if field in _IMAGE_FIELDS:
+                    names = value if isinstance(value, list) else [value]
+                    yield from ((field, name) for name in names if isinstance(name, str))
                 else:
-                    yield from _paths(value, folder)
+                    yield from _named(value)
         case list():
             for value in described:
-                yield from _paths(value, folder)
+                yield from _named(value)
 
 
 def _is_path(name: str, folder: Path) -> bool:
@@ -90,20 +104,29 @@ def _is_path(name: str, folder: Path) -> bool:
     return not name.lower().startswith(_NOT_A_PATH)
 
 
-def _replaced(described: Any, ids: dict[str, str], *, here: bool = False) -> Any:
-    """``described`` with the names in its image fields replaced; ``here`` is in such a field."""
+def _replaced(described: Any, by: Callable[[str, str], str], field: str | None = None) -> Any:
+    """``described``, in the image field ``field`` if any, its names replaced ``by`` both."""
     match described:
         case dict():
             return {
-                key: _replaced(value, ids, here=key in _IMAGE_FIELDS)
-                for key, value in described.items()
+                name: _replaced(value, by, name if name in _IMAGE_FIELDS else None)
+                for name, value in described.items()
             }
         case list():
-            return [_replaced(value, ids, here=here) for value in described]
-        case str() if here:
-            return ids.get(described, described)
+            return [_replaced(value, by, field) for value in described]
+        case str() if field is not None:
+            return by(field, described)
         case _:
             return described
+
+
+def _data_url(path: Path) -> str:
+    media_type = mimetypes.guess_type(path.name)[0] or "image/png"  # the contents decide
+    try:
+        data = base64.b64encode(path.read_bytes()).decode("ascii")
+    except OSError as error:
+        raise InvalidRequest(f"{path}: The file can't be read.") from error
+    return f"data:{media_type};base64,{data}"
 
 
 def make_folder(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import signal
@@ -24,6 +25,8 @@ from tests.test_imports import imported
 JOB = "job-" + "0" * 32
 AT = f"/v1/jobs/{JOB}"
 MADE = "2027-01-01T00:00:00.000+00:00"
+# With its transparency, which a file of the service would not keep.
+MASK_URL = "data:image/png;base64," + base64.b64encode(b"mask.png").decode()
 
 
 @pytest.fixture
@@ -80,14 +83,14 @@ def test_submit_uploads_and_prints_the_id(service: Elsewhere, folder: Path) -> N
     assert handed_in(service) == {
         "kind": "edit",
         "image": "img-1",
-        "mask": "img-2",
+        "mask": MASK_URL,
         "prompt": "more [red]",
         "seed": 3,
         "label": "mine",
     }
     assert service.asked[-1].headers["idempotency-key"] == "k"
     sent = [it.parts[0].content for it in service.requests("POST", "/v1/files")]
-    assert sent == [b"a.png", b"mask.png"]
+    assert sent == [b"a.png"]
 
 
 def test_every_image_is_uploaded_once_and_ids_are_left(service: Elsewhere, folder: Path) -> None:
@@ -114,7 +117,7 @@ def test_every_image_is_uploaded_once_and_ids_are_left(service: Elsewhere, folde
             {"image": "data:image/png;base64,AAAA", "prompt": "four"},
         ],
         "matrix": {"images": ["img-2", "img-1"], "prompts": ["b.png"]},
-        "steps": [{"prompt": "five", "mask": "img-3"}],
+        "steps": [{"prompt": "five", "mask": MASK_URL}],
     }
 
 
@@ -435,7 +438,7 @@ def test_a_fork_runs_other_steps_from_there_on(
     result = run(service, "fork", JOB, "--from-step", 2, folder / "steps.yaml")
     assert result.exit_code == 0, result.output
     assert result.stdout == "job-2\n"
-    assert service.asked[-1].json == {"from_step": 1, "steps": [{"prompt": "b", "mask": "img-1"}]}
+    assert service.asked[-1].json == {"from_step": 1, "steps": [{"prompt": "b", "mask": MASK_URL}]}
 
 
 def test_a_fork_may_run_the_same_steps(service: Elsewhere) -> None:
