@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from serve_app.job_files import (
 from serve_app.job_progress import STATE_STYLES, progress_view, seconds, step_titles
 from serve_app.terminal import DEFAULT_URL, INTERRUPTED, VERDICT_STYLES, console, notes
 
+_PIPED_WIDTH = 160
 _PAGE = 100
 """The most jobs that a service tells in one answer."""
 
@@ -95,7 +96,7 @@ def show(client: Client, job_id: str, *, as_json: bool) -> None:
         if job.get(name) is not None:
             facts.add_row(name.removesuffix("_at"), _moment(job[name]))
     console.print(facts)
-    console.print(_steps(job))
+    _print_steps(job)
 
 
 def show_list(
@@ -113,26 +114,34 @@ def show_list(
     if not page["data"]:
         notes.print("No such jobs.")
         return
+    # A table narrower than its ids would be of no use to anybody who pipes it.
+    shown = console if console.is_terminal else Console(file=console.file, width=_PIPED_WIDTH)
+    shown.print(_overviews(page["data"]))
+    if page["has_more"]:
+        notes.print("There are more: --limit N, or --all.")
+
+
+def _overviews(jobs: Sequence[Mapping[str, Any]]) -> Table:
+    """A row for each job; whose they are only where that is said of any."""
+    users = any(job["user"] for job in jobs)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("id", no_wrap=True)
-    for name in ("kind", "state", "label", "user"):
+    for name in ("id", "kind", "state"):
+        table.add_column(name, no_wrap=True)
+    for name in ("label", "user") if users else ("label",):
         table.add_column(name, overflow="fold")
-    table.add_column("steps", justify="right")
-    table.add_column("created", no_wrap=True)
-    for job in page["data"]:
+    for name in ("steps", "age"):
+        table.add_column(name, no_wrap=True, justify="right")
+    for job in jobs:
+        named = [job["label"], job["user"]] if users else [job["label"]]
         table.add_row(
             job["id"],
             job["kind"],
             Text(job["state"], STATE_STYLES.get(job["state"], "")),
-            Text(job["label"] or ""),
-            Text(job["user"] or ""),
+            *(Text(name or "") for name in named),
             str(job["step_count"]),
-            _moment(job["created_at"]),
+            _age(job["created_at"]),
         )
-    # A table narrower than its ids would be of no use to anybody who pipes it.
-    console.print(table, width=console.width if console.is_terminal else max(160, console.width))
-    if page["has_more"]:
-        notes.print("There are more: --limit N, or --all.")
+    return table
 
 
 def fork(client: Client, job_id: str, from_step: int, file: Path | None, *, as_json: bool) -> None:
@@ -211,39 +220,36 @@ def _command(client: Client, name: str, job_id: str) -> str:
     return f"{command} --url {shlex.quote(client.base_url)}"
 
 
-def _steps(job: dict[str, Any]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("step", justify="right", no_wrap=True)
-    table.add_column("state", no_wrap=True)
-    table.add_column("what", overflow="fold", ratio=1)
-    table.add_column("verdict", no_wrap=True)
-    for name in ("attempts", "seed", "took"):
-        table.add_column(name, justify="right", no_wrap=True)
+def _print_steps(job: dict[str, Any]) -> None:
+    """A line for each step, and below it what is too long for a column."""
     for step, title in zip(job["steps"], step_titles(job), strict=True):
-        what = Text(title)
-        for line in (step["result"], step["error"] and step["error"]["message"]):
-            if line:
-                what.append(f"\n{line}", "dim" if line == step["result"] else "red")
-        verdict = step["verdict"] or ""
-        table.add_row(
-            str(step["index"] + 1),
-            Text(step["state"], STATE_STYLES.get(step["state"], "")),
-            what,
-            Text(verdict, VERDICT_STYLES.get(verdict, "")),
-            _shown(step["attempts"]),
-            _shown(step["seed"]),
-            "" if step["seconds"] is None else seconds(step["seconds"]),
-        )
-    return table
-
-
-def _shown(number: int | None) -> str:
-    return "" if number is None else str(number)
+        state, verdict = step["state"], step["verdict"] or ""
+        line = Text(f"{step['index'] + 1:>4}  ")
+        line.append(f"{state:<9}", STATE_STYLES.get(state, ""))
+        line.append(f"  {verdict:<15}", VERDICT_STYLES.get(verdict, ""))
+        line.append(f"  {title}")
+        console.print(line, soft_wrap=True)
+        facts = [step["result"]]
+        facts += [f"{name} {step[name]}" for name in ("attempts", "seed") if step[name] is not None]
+        facts += [] if step["seconds"] is None else [seconds(step["seconds"])]
+        if any(facts):
+            console.print(Text("      " + ", ".join(filter(None, facts)), "dim"), soft_wrap=True)
+        if step["error"]:
+            console.print(Text(f"      {step['error']['message']}", "red"), soft_wrap=True)
 
 
 def _told(error: dict[str, Any]) -> str:
     where = f"step {error['step'] + 1}: " if "step" in error else ""
     return f"{where}{error.get('message', error)}"
+
+
+def _age(at: str) -> str:
+    """How long ago ``at`` was, in the largest unit of which there is one."""
+    seconds_ago = max(0.0, (datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds())
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds_ago >= length:
+            return f"{seconds_ago // length:.0f} {unit}"
+    return f"{seconds_ago:.0f} s"
 
 
 def _moment(text: str) -> str:
