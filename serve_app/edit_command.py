@@ -23,10 +23,9 @@ from serve_app.client import Client, ServerRefused
 from serve_app.errors import InvalidRequest
 from serve_app.job_progress import seconds
 from serve_app.server_events import ServerEvent
-from serve_app.terminal import INTERRUPTED, VERDICT_STYLES, console, notes
+from serve_app.terminal import INTERRUPTED, PLAIN, VERDICT_STYLES, console, notes
 
 _FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
-_PLAIN: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +125,9 @@ def _print(client: Client, facts: dict[str, Any]) -> None:
         ),
         soft_wrap=True,
     )
-    console.print(f"image   {facts['image']}", **_PLAIN)
-    console.print(f"id      {facts['id']}", **_PLAIN)
-    console.print(f"record  {client.base_url}/v1/results/{facts['id']}/metadata", **_PLAIN)
+    console.print(f"image   {facts['image']}", **PLAIN)
+    console.print(f"id      {facts['id']}", **PLAIN)
+    console.print(f"record  {client.base_url}/v1/results/{facts['id']}/metadata", **PLAIN)
 
 
 # While it runs.
@@ -169,5 +168,5 @@ def _stopped_plainly() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        notes.print("\nStopped: the service gives the edit up.", **_PLAIN)
+        notes.print("\nStopped: the service gives the edit up.", **PLAIN)
         raise typer.Exit(INTERRUPTED) from None

@@ -26,7 +26,7 @@ from serve_app.job_files import (
     with_uploads,
 )
 from serve_app.job_progress import STATE_STYLES, progress_view, seconds, step_titles
-from serve_app.terminal import DEFAULT_URL, INTERRUPTED, VERDICT_STYLES, console, notes
+from serve_app.terminal import DEFAULT_URL, INTERRUPTED, PLAIN, VERDICT_STYLES, console, notes
 
 _PIPED_WIDTH = 160
 _PAGE = 100
@@ -61,7 +61,7 @@ def submit(
         if as_json:
             _print_json(job)
         else:
-            notes.print(f"Watch it: {_command(client, 'watch', job['id'])}", **_PLAIN)
+            notes.print(f"Watch it: {_command(client, 'watch', job['id'])}", **PLAIN)
         return
     ended = _followed(client, job["id"], notes if as_json else console, output)
     if as_json:
@@ -158,7 +158,7 @@ def fork(client: Client, job_id: str, from_step: int, file: Path | None, *, as_j
         _print_json(forked)
         return
     _print_id(forked)
-    notes.print(f"Watch it: {_command(client, 'watch', forked['id'])}", **_PLAIN)
+    notes.print(f"Watch it: {_command(client, 'watch', forked['id'])}", **PLAIN)
 
 
 # Watching.
@@ -174,12 +174,12 @@ def _followed(client: Client, job_id: str, shown: Console, output: Path | None) 
     job = client.job(job_id)
     for step in job["steps"] if shown.is_terminal else ():
         if step["error"]:  # longer than a row of the live table
-            shown.print(f"Step {step['index'] + 1}: {step['error']['message']}", **_PLAIN)
+            shown.print(f"Step {step['index'] + 1}: {step['error']['message']}", **PLAIN)
     if job["error"]:
-        shown.print(f"The job {job['state']}: {_told(job['error'])}", style="red", **_PLAIN)
+        shown.print(f"The job {job['state']}: {_told(job['error'])}", style="red", **PLAIN)
     saved = [] if output is None else save_results(client, job, output)
     for path in saved:
-        shown.print(f"Saved {path}", **_PLAIN)
+        shown.print(f"Saved {path}", **PLAIN)
     return job
 
 
@@ -189,9 +189,9 @@ def _left_running(client: Client, job_id: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        notes.print(f"\n{job_id} goes on without being watched.", **_PLAIN)
-        notes.print(f"  watch it again: {_command(client, 'watch', job_id)}", **_PLAIN)
-        notes.print(f"  stop it:        {_command(client, 'cancel', job_id)}", **_PLAIN)
+        notes.print(f"\n{job_id} goes on without being watched.", **PLAIN)
+        notes.print(f"  watch it again: {_command(client, 'watch', job_id)}", **PLAIN)
+        notes.print(f"  stop it:        {_command(client, 'cancel', job_id)}", **PLAIN)
         raise typer.Exit(INTERRUPTED) from None
 
 
@@ -202,11 +202,9 @@ def _exit_as(job: dict[str, Any]) -> None:
 
 # Printing. What users wrote may look like markup, and ids are not to be wrapped.
 
-_PLAIN: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": True}
-
 
 def _print_id(job: dict[str, Any]) -> None:
-    console.print(job["id"], **_PLAIN)
+    console.print(job["id"], **PLAIN)
 
 
 def _print_json(body: dict[str, Any]) -> None:

@@ -100,29 +100,13 @@ def progress_view(console: Console, job: dict[str, Any]) -> Iterator[Callable[[S
 
 
 def step_titles(job: dict[str, Any]) -> list[str]:
-    """What each step does: its description, or its prompt where the specification has it."""
-    steps = job["steps"]
-    # That of a fork may be the specification of the job it was forked from.
-    prompts = [] if job.get("forked_from") else _prompts(job.get("specification"))
-    if len(prompts) != len(steps):
-        prompts = [""] * len(steps)
+    """What each step does: its description, or its prompt."""
+    specification = job["specification"]
+    described = specification.get("steps") or specification.get("items")
     return [
-        str(step.get("description") or prompt or step.get("name") or "")
-        for step, prompt in zip(steps, prompts, strict=True)
+        str(step.get("description") or one.get("prompt") or step.get("name") or "")
+        for step, one in zip(job["steps"], described, strict=True)
     ]
-
-
-def _prompts(specification: Any) -> list[str]:
-    match specification:
-        case {"steps": list() as described} | {"items": list() as described}:
-            shared = specification.get("prompt", "")
-            return [str(one.get("prompt", shared)) for one in described if isinstance(one, dict)]
-        case {"matrix": {"images": list() as images, "prompts": list() as prompts}}:
-            return [str(prompt) for _ in images for prompt in prompts]
-        case {"prompt": str(prompt)}:
-            return [prompt]
-        case _:
-            return []
 
 
 # Plain lines.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -25,6 +25,9 @@ Url = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
+PLAIN: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": True}
+"""How users' text is printed, which may look like markup, and paths, which are to be copied."""
+
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
 
@@ -35,5 +38,5 @@ def told_plainly(status: int = 1, where: Console = console) -> Iterator[None]:
     try:
         yield
     except EditServiceError as error:
-        where.print(error.message, style="red", markup=False, highlight=False, soft_wrap=True)
+        where.print(error.message, style="red", **PLAIN)
         raise typer.Exit(status) from error

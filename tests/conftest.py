@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from skimage import data as photos
 from serve_app.images.pixels import RGB
 
 ROOT = Path(__file__).parent.parent
+os.environ.setdefault("QWEN_EDIT_WEBHOOK_SECRET", "a secret of the tests")
 REQUEST_S = 20.0
 """Longest edit of the test service: above every edit that should finish, busy machine or not."""
 PHOTOS = ("astronaut", "coffee", "chelsea")

@@ -55,7 +55,7 @@ def job(name: str, *steps: dict[str, Any], **facts: Any) -> dict[str, Any]:
         {"id": JOB, "kind": "chain", "state": name, "created_at": MADE, "forked_from": None}
         | dict.fromkeys(unset)
         | {"step_count": max(1, len(steps)), "steps": list(steps) or [step(0)]}
-        | {"specification": {}}
+        | {"specification": {"steps": [{"prompt": ""}] * max(1, len(steps))}}
         | facts
     )
 
@@ -367,8 +367,7 @@ def test_a_limit_may_be_above_that_of_a_page(service: Elsewhere) -> None:
 @pytest.mark.parametrize(
     "specification",
     [
-        {"items": [{"image": "i"}, {"image": "j", "prompt": "two"}], "prompt": "one"},
-        {"matrix": {"images": ["i"], "prompts": ["one", "two"]}},
+        {"items": [{"image": "i", "prompt": "one"}, {"image": "j", "prompt": "two"}]},
         {"steps": [{"prompt": "one"}, {"prompt": "two"}]},
     ],
 )

@@ -20,12 +20,11 @@ from serve_app.config import LimitsConfig
 from serve_app.workflows.jobs.job import JobState
 from serve_app.workflows.jobs.plan import JobKind
 
-__all__ = ["ERROR_RESPONSES"]
-
 _IMAGE = {
     "type": "string",
     "description": "An id from /v1/files, a data URL, or `@NAME` for the file part `NAME`.",
 }
+_IMAGES = {"oneOf": [_IMAGE, {"type": "array", "items": _IMAGE}]}
 _MOMENT = {"type": "string", "format": "date-time", "nullable": True}
 
 _STEP_SCHEMA = {
@@ -140,7 +139,7 @@ def job_body(limits: LimitsConfig) -> dict[str, Any]:
         ["kind"],
     )
     chain = object_schema(
-        {"kind": {"const": str(JobKind.CHAIN)}, "image": _IMAGE}
+        {"kind": {"const": str(JobKind.CHAIN)}, "image": _IMAGES}
         | field_schemas(ChainFields, limits)
         | {
             "steps": {
@@ -166,10 +165,14 @@ def job_body(limits: LimitsConfig) -> dict[str, Any]:
 
 def fork_body(limits: LimitsConfig) -> dict[str, Any]:
     """The body of ``/fork``."""
+    kinds = [
+        _edit_schema(StepFields, limits, image=False),
+        _edit_schema(ItemFields, limits, image=True),
+    ]
     steps = {
         "type": "array",
-        "items": _edit_schema(StepFields, limits, image=False),
-        "description": "The later steps, if they change.",
+        "items": {"oneOf": kinds},
+        "description": "The later steps, or items, if they change.",
     }
     fields = field_schemas(ForkFields, limits) | {"steps": steps}
     return request_body({"application/json": object_schema(fields, ["from_step"])})
@@ -192,8 +195,9 @@ def list_parameters(limits: LimitsConfig) -> dict[str, Any]:
 
 
 def _edit_schema(model: type[BaseModel], limits: LimitsConfig, *, image: bool) -> dict[str, Any]:
-    named = {"image": _IMAGE, "mask": _IMAGE} if image else {"mask": _IMAGE}
-    return object_schema(named | field_schemas(model, limits), ["prompt"])
+    named = {"image": _IMAGES, "mask": _IMAGE} if image else {"mask": _IMAGE}
+    # What all items share may be said beside them.
+    return object_schema(named | field_schemas(model, limits), [] if image else ["prompt"])
 
 
 _FILE_ID = f"img-{'0' * 64}"

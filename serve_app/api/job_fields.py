@@ -80,8 +80,10 @@ class JobFields(_Fields):
 class EditJobFields(JobFields):
     """A job of one edit, or of many that don't depend on each other."""
 
-    concurrency: int = Field(
-        4, ge=1, description="a whole number from 1 up: how many items run at once"
+    concurrency: int | None = Field(
+        None,
+        ge=1,
+        description="a whole number from 1 up: how many items run at once, 4 by default",
     )
 
 
@@ -95,30 +97,26 @@ class ChainFields(JobFields):
     )
 
 
-class StepFields(EditParameters):
-    """A step of a chain."""
-
-    name: _Name | None = Field(
-        None, description="1 to 64 letters, digits, dots, dashes, unlike that of another step"
-    )
-    description: Annotated[str, AfterValidator(_description)] | None = Field(
-        None, description=f"1 to {MAX_DESCRIPTION} characters of text for its readers"
-    )
-    input: str | None = Field(
-        None,
-        description="the `name` of an earlier step, whose result it edits; by default the last "
-        "accepted one",
-    )
-
-
 class ItemFields(EditParameters):
     """An item of a job of many edits."""
 
     name: _Name | None = Field(
-        None, description="1 to 64 letters, digits, dots, dashes, unlike that of another item"
+        None,
+        description="1 to 64 letters, digits, dots, dashes and underscores, the first a letter or "
+        "digit, unlike the name of another one",
     )
     description: Annotated[str, AfterValidator(_description)] | None = Field(
         None, description=f"1 to {MAX_DESCRIPTION} characters of text for its readers"
+    )
+
+
+class StepFields(ItemFields):
+    """A step of a chain."""
+
+    input: str | None = Field(
+        None,
+        description="the `name` of an earlier step, whose result it edits; by default the last "
+        "accepted one",
     )
 
 

@@ -19,9 +19,11 @@ from serve_app.api.job_references import References, substituted
 from serve_app.api.job_steps import IMAGE, MATRIX, StepReader, Values
 from serve_app.api.model_fields import parse_model, refuse_unknown
 from serve_app.errors import InvalidRequest, MissingField
+from serve_app.workflows.jobs.again import Fork
 from serve_app.workflows.jobs.job import Job
 from serve_app.workflows.jobs.plan import JobKind, JobPlan, StepPlan
-from serve_app.workflows.jobs.service import Fork
+
+_AT_ONCE = 4
 
 Job_ = TypeVar("Job_", bound=JobFields)
 
@@ -84,9 +86,6 @@ def parse_fork(values: Values, job: Job, context: Context) -> ParsedFork:
     values = dict(values)
     steps = values.pop("steps", None)
     first = parse_model(ForkFields, values, context.limits, typed=True).from_step
-    if first >= len(job.plan.steps):
-        last = len(job.plan.steps) - 1
-        raise InvalidRequest(f"`from_step` must be a step of the job, 0 to {last}.", "from_step")
     if steps is None:
         return ParsedFork(Fork(first), references)
     earlier = job.plan.steps[:first]
@@ -120,14 +119,14 @@ class _Parser:
         else:
             steps = self.steps.items(self.steps.matrix(rest[MATRIX]), "", shared)
         most = self._jobs.max_at_once
-        if fields.concurrency > most:
+        if fields.concurrency is not None and fields.concurrency > most:
             raise InvalidRequest(
                 f"`concurrency` must be a whole number from 1 to {most}.", "concurrency"
             )
         return JobPlan(
             JobKind.EDIT,
             steps,
-            at_once=fields.concurrency,
+            at_once=fields.concurrency or min(_AT_ONCE, most),
             **self._common(fields),
         )
 

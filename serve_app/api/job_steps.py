@@ -14,7 +14,7 @@ from serve_app.config import LimitsConfig
 from serve_app.errors import InvalidRequest, MissingField
 from serve_app.workflows.jobs.plan import StepPlan
 
-Edit = TypeVar("Edit", StepFields, ItemFields)
+Edit = TypeVar("Edit", bound=ItemFields)
 
 Values = Mapping[str, Any]
 
@@ -88,17 +88,17 @@ class StepReader:
     def matrix(self, matrix: Any) -> list[Values]:
         """The items of a matrix: each prompt for each image."""
         if not isinstance(matrix, dict):
-            raise InvalidRequest("`matrix` must be an object.", "matrix")
-        with _below("matrix."):
+            raise InvalidRequest("`matrix` must be an object.", MATRIX)
+        with _below(f"{MATRIX}."):
             refuse_unknown(matrix, {"images", "prompts"})
         images = matrix.get("images")
         if not isinstance(images, list) or not images:
             raise InvalidRequest("`matrix.images` must be a list of images.", f"{MATRIX}.images")
-        with _below("matrix."):
+        with _below(f"{MATRIX}."):
             given = {"prompts": matrix.get("prompts")}
             prompts = parse_model(MatrixPrompts, given, self._limits, typed=True).prompts
         if len(images) * len(prompts) > self._max_steps:
-            raise InvalidRequest(f"A job has at most {self._max_steps} items.", "matrix")
+            raise InvalidRequest(f"A job has at most {self._max_steps} items.", MATRIX)
         return [{IMAGE: image, "prompt": prompt} for image in images for prompt in prompts]
 
     def images(self, values: Values, here: str = "") -> tuple[str, ...]:
@@ -119,7 +119,7 @@ class StepReader:
 
 
 def _step(
-    edit: StepFields | ItemFields,
+    edit: ItemFields,
     images: tuple[str, ...],
     mask: str | None,
     here: str,

@@ -10,12 +10,12 @@ from serve_app.edits.request import EditRequest
 from serve_app.edits.result import EditEvent, EditOutcome
 from serve_app.quality.annotation import Judged
 from serve_app.quality.case import Case
+from serve_app.workflows.jobs.again import Fork
 from serve_app.workflows.jobs.events import JobEvent
 from serve_app.workflows.jobs.idempotency import IdempotencyKey
 from serve_app.workflows.jobs.job import Job
 from serve_app.workflows.jobs.listing import JobPage, JobQuery
 from serve_app.workflows.jobs.plan import JobPlan
-from serve_app.workflows.jobs.service import Fork
 
 
 class EditService(Protocol):

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
 from serve_app.errors import (
@@ -76,5 +76,6 @@ def translated(part: str) -> Iterator[None]:
         ) from error
     except BackPressureError as error:
         raise Overloaded(f"The {part} is busy. Send the request again later.", None, 1.0) from error
-    except DeploymentUnavailableError as error:
+    except (DeploymentUnavailableError, RayError) as error:
+        # Not there, being stopped, or whatever else may be between us and it.
         raise NotReady(f"The {part} is not available yet.", None, 5.0) from error

@@ -13,12 +13,12 @@ from serve_app.deployments.calls import call, iterate
 from serve_app.deployments.logs import log_with_serve
 from serve_app.deployments.router import RouterClient
 from serve_app.deployments.validator import ValidatorClient
+from serve_app.workflows.jobs.again import Fork
 from serve_app.workflows.jobs.events import JobEvent
 from serve_app.workflows.jobs.idempotency import IdempotencyKey
 from serve_app.workflows.jobs.job import Job
 from serve_app.workflows.jobs.listing import JobPage, JobQuery
 from serve_app.workflows.jobs.plan import JobPlan
-from serve_app.workflows.jobs.service import Fork
 
 
 @serve.deployment(name="Jobs")

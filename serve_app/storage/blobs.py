@@ -67,9 +67,12 @@ class BlobStore:
         """Whether there is such a blob."""
         return await asyncio.to_thread(self._exists, self._path(name))
 
-    async def erase(self, name: str) -> None:
-        """Remove a blob, if it is there."""
-        await asyncio.to_thread(self._erase, self._path(name))
+    async def erase(self, name: str, written_before: float | None = None) -> None:
+        """Remove a blob, if it is there, and unless it was written since ``written_before``.
+
+        ``written_before`` is in seconds since 1970.
+        """
+        await asyncio.to_thread(self._erase, self._path(name), written_before)
 
     async def ids_before(self, kind: str, moment: float) -> list[str]:
         """Ids of all blobs of ``kind`` that were last written before ``moment``.
@@ -104,9 +107,10 @@ class BlobStore:
                 return False
             return True
 
-    def _erase(self, path: str) -> None:
+    def _erase(self, path: str, written_before: float | None) -> None:
         with _storage_errors("erase"), suppress(FileNotFoundError):
-            self._fs.rm_file(path)
+            if written_before is None or _written_at(self._fs.info(path)) < written_before:
+                self._fs.rm_file(path)
 
     def _ids_before(self, kind: str, moment: float) -> list[str]:
         with _storage_errors("list"):

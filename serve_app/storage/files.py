@@ -37,9 +37,9 @@ class FileStore:
             _name(file_id)
         )
 
-    async def erase(self, file_id: str) -> None:
-        """Remove a file, if it is there."""
-        await self._blobs.erase(_name(file_id))
+    async def erase(self, file_id: str, written_before: float | None = None) -> None:
+        """Remove a file, if it is there, and unless it was stored since ``written_before``."""
+        await self._blobs.erase(_name(file_id), written_before)
 
     async def ids_before(self, moment: float) -> list[str]:
         """Ids of files that were last stored before ``moment``, seconds since 1970."""

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from serve_app.edits.result import EditOutcome, EditResult
-from serve_app.errors import EditServiceError, InvalidRequest, ReplicaLost
+from serve_app.errors import EditServiceError, InvalidRequest, NotReady, ReplicaLost
 from serve_app.storage.single_flight import Lease
 from serve_app.workflows.ports import Cache
 
@@ -80,8 +80,12 @@ class Flights:
         await _in_time(self._cache.replace(key, result))
 
     async def forget(self, key: str) -> None:
-        """Keep the result of ``key`` no longer."""
-        await _in_time(self._cache.forget(key))
+        """Keep the result of ``key`` no longer; raises ``NotReady`` if that can't be told."""
+        try:
+            async with asyncio.timeout(_ANSWER_S):
+                await self._cache.forget(key)
+        except TimeoutError as error:
+            raise NotReady("The cache does not answer. Try again later.", None, 5.0) from error
 
     async def _renew(self, lease: Lease) -> None:
         while True:

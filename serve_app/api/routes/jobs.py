@@ -15,6 +15,7 @@ from serve_app.api import job_documentation as documentation
 from serve_app.api.body import read_json, read_json_with_files, unique
 from serve_app.api.context import Context
 from serve_app.api.disconnect import until_disconnect
+from serve_app.api.documentation import ERROR_RESPONSES
 from serve_app.api.event_stream import EventStream, event
 from serve_app.api.job_fields import ListFields
 from serve_app.api.job_parsing import parse_fork, parse_job
@@ -120,7 +121,7 @@ def router(context: Context) -> APIRouter:
         status_code=204,
         summary="Erase a job, and its inputs and results that no other job uses",
         response_class=Response,
-        responses=documentation.ERROR_RESPONSES,
+        responses=ERROR_RESPONSES,
     )
     async def delete_job(job_id: str) -> Response:
         await jobs.delete(_known(job_id))

@@ -87,10 +87,10 @@ class Catalogue:
         wanted = sa.select(*OVERVIEW).where(JOBS.c.state.in_(rows.UNFINISHED)).order_by(JOBS.c.id)
         return await self._overviews(wanted)
 
-    async def finished_before(self, moment: float, limit: int) -> list[str]:
-        """Ids of up to ``limit`` jobs that ended before ``moment``, seconds since 1970."""
-        wanted = sa.select(*OVERVIEW).where(JOBS.c.finished_at < moment).limit(limit)
-        return [overview.id for overview in await self._overviews(wanted)]
+    async def finished_before(self, moment: float) -> list[str]:
+        """Ids of the jobs that ended before ``moment``, seconds since 1970."""
+        wanted = sa.select(JOBS.c.id).where(JOBS.c.finished_at < moment)
+        return await self._database.read(lambda c: list(c.execute(wanted).scalars()))
 
     async def events_after(self, job_id: str, last_id: int) -> list[JobEvent]:
         """The kept events of a job above ``last_id``."""
@@ -108,12 +108,12 @@ class Catalogue:
     # For whoever runs a job.
 
     async def run_again(self, job_id: str, run: int) -> int:
-        """Give an unfinished job whose ``run`` was lost the next one; return the last run."""
+        """Give an unfinished job whose ``run`` was lost the next one; return it, or ``run``."""
 
         def work(connection: sa.Connection) -> int:
             this = (JOBS.c.id == job_id, JOBS.c.run == run, JOBS.c.state.in_(rows.UNFINISHED))
-            connection.execute(sa.update(JOBS).where(*this).values(run=run + 1))
-            return rows.overview(connection, job_id).run
+            moved = connection.execute(sa.update(JOBS).where(*this).values(run=run + 1))
+            return run + moved.rowcount
 
         return await self._database.transact(work)
 
@@ -135,9 +135,13 @@ class Catalogue:
 
         return await self._database.transact(work)
 
-    async def step(self, job_id: str, index: int) -> StepRecord:
-        """How far a step has come; raises ``NotFound`` if the job was erased."""
+    async def step(self, job_id: str, index: int) -> StepRecord | None:
+        """How far a step has come; ``None`` if the job was erased."""
         return await self._database.read(lambda c: rows.step(c, job_id, index))
+
+    async def steps(self, job_id: str) -> tuple[StepRecord, ...]:
+        """How far all steps have come; none if the job was erased."""
+        return await self._database.read(lambda c: rows.steps(c, job_id))
 
     async def put_step(self, job_id: str, run: int, record: StepRecord) -> bool:
         """Keep how far a step has come; false if this run is not wanted any more."""
@@ -172,11 +176,12 @@ class Catalogue:
 
         return await self._database.transact(work)
 
-    async def put_webhook(self, job_id: str, webhook: dict[str, Any]) -> None:
-        """Keep how far the delivery of the webhook has come."""
+    async def put_webhook(self, job_id: str, run: int, webhook: dict[str, Any]) -> None:
+        """Keep how far the delivery of a run's webhook has come."""
 
         def work(connection: sa.Connection) -> None:
-            put = sa.update(JOBS).where(JOBS.c.id == job_id).values(webhook=webhook)
+            this = (JOBS.c.id == job_id, JOBS.c.run == run)
+            put = sa.update(JOBS).where(*this).values(webhook=webhook)
             if connection.execute(put).rowcount:
                 events.record(connection, job_id, [JobEvent("webhook", webhook)])
 

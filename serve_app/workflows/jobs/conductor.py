@@ -11,9 +11,10 @@ from serve_app.errors import EditServiceError
 from serve_app.workflows.jobs.catalogue import Catalogue
 from serve_app.workflows.jobs.durable import all_once, once
 from serve_app.workflows.jobs.feed import Feed
+from serve_app.workflows.jobs.insisting import insist
 from serve_app.workflows.jobs.job import Job, JobState, StepRecord, error_record
 from serve_app.workflows.jobs.plan import JobKind, OnFailure
-from serve_app.workflows.jobs.step import NotWanted, StepRunner
+from serve_app.workflows.jobs.step import StepRunner
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Conductor:
 
     async def conduct(self, job_id: str, run: int) -> None:
         """Run the job ``job_id`` to its end, unless it was cancelled or ``run`` is not its last."""
-        job = await self._catalogue.start(job_id, run)
+        job = await insist(lambda: self._catalogue.start(job_id, run))
         if job is None:
             return
         self._feed.stir(job_id)
@@ -52,24 +53,28 @@ class Conductor:
                     ending = await self._chain(job)
                 case JobKind.EDIT:
                     ending = await self._edits(job)
-        except NotWanted:
-            return
-        except EditServiceError:
-            raise  # of the database: whoever watches over the runs starts another one
         except Exception:
             # A mistake of ours: the user gets an end to it, the log gets the rest.
             error = error_record(EditServiceError("An unexpected error occurred in this job."))
             await self._end(job, Ending(JobState.FAILED, error=error))
             raise
-        await self._end(job, ending)
+        if ending is not None:
+            await self._end(job, ending)
 
     async def _end(self, job: Job, ending: Ending) -> None:
-        await self._catalogue.finish(job.id, job.run, ending.state, ending.result, ending.error)
+        await insist(
+            lambda: self._catalogue.finish(
+                job.id, job.run, ending.state, ending.result, ending.error
+            )
+        )
         self._feed.stir(job.id)
         self._ended(job)
 
-    async def _chain(self, job: Job) -> Ending:
-        """Each step edits the last accepted result, beside the references that came with it."""
+    async def _chain(self, job: Job) -> Ending | None:
+        """Each step edits the last accepted result, beside the references that came with it.
+
+        ``None`` if the job is not wanted any more.
+        """
         accepted: dict[int, str] = {}
         last, failure = None, None
         for index, step in enumerate(job.plan.steps):
@@ -80,7 +85,9 @@ class Conductor:
             elif step.source is not None:
                 images = ()  # nothing came of the step that this one builds on
             await once(_name(index), partial(self._steps.run, job, index, images, accept=True))
-            record = await self._catalogue.step(job.id, index)
+            record = await insist(partial(self._catalogue.step, job.id, index))
+            if record is None or not record.state.final:
+                return None
             if record.state is JobState.SUCCEEDED:
                 last = accepted[index] = str(record.result)
                 continue
@@ -92,14 +99,19 @@ class Conductor:
             return Ending(JobState.FAILED, last, failure)
         return Ending(JobState.SUCCEEDED, last)
 
-    async def _edits(self, job: Job) -> Ending:
-        """All steps, some at a time; the job has succeeded if any of them has."""
+    async def _edits(self, job: Job) -> Ending | None:
+        """All steps, some at a time; the job has succeeded if any of them has.
+
+        ``None`` if the job is not wanted any more.
+        """
         steps = [
             (_name(index), partial(self._steps.run, job, index, step.images, accept=False))
             for index, step in enumerate(job.plan.steps)
         ]
         await all_once(steps, job.plan.at_once)
-        records = (await self._catalogue.job(job.id)).steps
+        records = await insist(lambda: self._catalogue.steps(job.id))
+        if not records or not all(record.state.final for record in records):
+            return None
         done = [record for record in records if record.state is JobState.SUCCEEDED]
         if not done:
             return Ending(JobState.FAILED, error=_failure(records[0]))

@@ -8,10 +8,11 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as TimeoutError_
 
 from serve_app.errors import ConfigurationError, NotReady
 
@@ -50,8 +51,11 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._engine = sa.create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
-        if self._engine.dialect.name == "sqlite":
+        # Rows hold what users wrote: no error may quote them.
+        self._engine = sa.create_engine(
+            url, pool_pre_ping=not url.startswith("sqlite"), hide_parameters=True
+        )
+        if self._sqlite:
             Path(self._engine.url.database or "").parent.mkdir(parents=True, exist_ok=True)
             sa.event.listen(self._engine, "connect", _prepare)
 
@@ -63,19 +67,25 @@ class Database:
     async def transact(self, work: Callable[[sa.Connection], T]) -> T:
         """Run ``work``, which may write; raises ``NotReady`` if the database is away or full."""
         # A writer takes SQLite's lock when it begins: one that has read before might never get it.
-        return await asyncio.to_thread(self._run, work, "BEGIN IMMEDIATE")
+        return await asyncio.to_thread(self._run, work, "BEGIN IMMEDIATE", {})
 
     async def read(self, work: Callable[[sa.Connection], T]) -> T:
         """Run ``work``, which sees one state of the database; raises as ``transact`` does."""
-        return await asyncio.to_thread(self._run, work, "BEGIN")
+        snapshot = {} if self._sqlite else {"isolation_level": "REPEATABLE READ"}
+        return await asyncio.to_thread(self._run, work, "BEGIN", snapshot)
 
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
 
-    def _run(self, work: Callable[[sa.Connection], T], begin: str) -> T:
-        with _translated(), self._engine.begin() as connection:
-            if self._engine.dialect.name == "sqlite":
+    @property
+    def _sqlite(self) -> bool:
+        return self._engine.dialect.name == "sqlite"
+
+    def _run(self, work: Callable[[sa.Connection], T], begin: str, options: dict[str, Any]) -> T:
+        engine = self._engine.execution_options(**options) if options else self._engine
+        with _translated(), engine.begin() as connection:
+            if self._sqlite:
                 connection.exec_driver_sql(begin)
             return work(connection)
 
@@ -92,12 +102,9 @@ def _prepare(connection: sqlite3.Connection, _: object) -> None:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except OperationalError as error:
-        # Its text may quote rows: the type must do for the log.
-        logger.error("the database of jobs: %s", type(error.orig).__name__)
+    except (OperationalError, InterfaceError, TimeoutError_) as error:
+        # Away, full, or all connections taken. Its text may quote rows: the type must do.
+        logger.error("the database of jobs: %s", type(error).__name__)
         raise NotReady(
             "The database of jobs does not answer. Try again later.", None, _RETRY_AFTER_S
-        ) from error
-    except SQLAlchemyError as error:
-        logger.error("the database of jobs: %s", type(error).__name__)
-        raise
+        ) from None

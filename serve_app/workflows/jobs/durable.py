@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import itertools
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -114,9 +115,16 @@ class DurableRuns:
         return found
 
     async def enqueue_webhook(self, job_id: str, run: int) -> None:
-        """Queue the delivery of a run's webhook once."""
-        with SetWorkflowID(_webhook_id(job_id, run)):
-            await DBOS.enqueue_workflow_async(_WEBHOOKS, self._notify, job_id, run)
+        """Queue the delivery of a run's webhook, unless one is queued or going on."""
+        for number in itertools.count(1):
+            name = f"{_run_id(job_id, run)}.webhook.{number}"
+            status = await DBOS.get_workflow_status_async(name)
+            if status is None:
+                with SetWorkflowID(name):
+                    await DBOS.enqueue_workflow_async(_WEBHOOKS, self._notify, job_id, run)
+                return
+            if status.status in _GOING_ON:
+                return
 
     def soon(self, work: Coroutine[Any, Any, None]) -> None:
         """Do ``work``, one of the above, without waiting for it, also from within a run.
@@ -125,10 +133,12 @@ class DurableRuns:
         """
         self._spawned(_without_fuss(work), contextvars.Context())
 
-    async def forget(self, job_id: str, runs: int) -> None:
+    async def forget(self, job_id: str) -> None:
         """Erase all that is known of a job's runs."""
-        ids = [name(job_id, run) for run in range(1, runs + 1) for name in (_run_id, _webhook_id)]
-        await DBOS.delete_workflows_async(ids)
+        runs = await DBOS.list_workflows_async(
+            workflow_id_prefix=f"{job_id}.", load_input=False, load_output=False
+        )
+        await DBOS.delete_workflows_async([run.workflow_id for run in runs])
 
     async def close(self) -> None:
         """Stop; runs that are going on are left as they are to whoever launches next."""
@@ -203,10 +213,6 @@ async def _without_fuss(work: Coroutine[Any, Any, None]) -> None:
 
 def _run_id(job_id: str, run: int) -> str:
     return f"{job_id}.{run}"
-
-
-def _webhook_id(job_id: str, run: int) -> str:
-    return f"{job_id}.{run}.webhook"
 
 
 def _plain(function: Callable[..., Awaitable[Any]]) -> Callable[..., Any]:

@@ -7,35 +7,37 @@ import sqlalchemy as sa
 from serve_app.workflows.jobs.tables import EVENTS, IDEMPOTENCY_KEYS, IMAGES, JOBS, STEPS
 
 
-def erase(connection: sa.Connection, job_id: str) -> list[str]:
-    """Erase a job's rows; return the ids of the images that nobody needs any more.
+def unused_images(connection: sa.Connection, job_id: str) -> list[str]:
+    """Ids of the images of a job that go with it, since no other job uses them.
 
     A result that was found in the cache was made for somebody else, who may still want it: it
-    stays. One that another job found there becomes that job's own.
+    stays.
     """
+    other = IMAGES.alias()
+    used = sa.exists().where(other.c.image_id == IMAGES.c.image_id, other.c.job_id != job_id)
+    own = sa.select(IMAGES.c.image_id).where(IMAGES.c.job_id == job_id, IMAGES.c.owned, ~used)
+    return list(connection.execute(own).scalars())
+
+
+def erase(connection: sa.Connection, job_id: str) -> None:
+    """Erase a job's rows; what other jobs found of it in the cache becomes their own."""
     owned = sa.select(IMAGES.c.image_id).where(IMAGES.c.job_id == job_id, IMAGES.c.owned)
-    unused = []
-    for image_id in connection.execute(owned).scalars():
-        heir = connection.execute(
-            sa.select(IMAGES.c.job_id)
-            .where(IMAGES.c.image_id == image_id, IMAGES.c.job_id != job_id)
-            .limit(1)
-        ).scalar()
-        if heir is None:
-            unused.append(image_id)
-        else:
-            connection.execute(
-                sa.update(IMAGES)
-                .where(IMAGES.c.image_id == image_id, IMAGES.c.job_id == heir)
-                .values(owned=True)
-            )
+    heirs = (IMAGES.c.image_id.in_(owned.scalar_subquery()), IMAGES.c.job_id != job_id)
+    connection.execute(sa.update(IMAGES).where(*heirs).values(owned=True))
     for table in (IMAGES, EVENTS, STEPS, IDEMPOTENCY_KEYS):
         connection.execute(sa.delete(table).where(table.c.job_id == job_id))
     connection.execute(sa.delete(JOBS).where(JOBS.c.id == job_id))
-    return unused
 
 
-def in_use(connection: sa.Connection, image_ids: list[str]) -> set[str]:
+def in_use(connection: sa.Connection, image_id: str, but: str | None = None) -> bool:
+    """Whether any job, except ``but``, uses an image."""
+    used = sa.select(IMAGES.c.job_id).where(IMAGES.c.image_id == image_id)
+    if but is not None:
+        used = used.where(IMAGES.c.job_id != but)
+    return connection.execute(used.limit(1)).first() is not None
+
+
+def used_of(connection: sa.Connection, image_ids: list[str]) -> set[str]:
     """Which of ``image_ids`` (some hundred at a time) any job uses."""
     used = sa.select(IMAGES.c.image_id).where(IMAGES.c.image_id.in_(image_ids)).distinct()
     return set(connection.execute(used).scalars())

@@ -64,6 +64,8 @@ class Feed:
     def _put(self, job_id: str, event: JobEvent | None) -> None:
         # Not by the key itself, which would make an entry for a job that nobody watches.
         for watcher in self._watchers.get(job_id, ()):
+            if watcher.full() and event is None:
+                watcher.get_nowait()  # kept events come first
             if not watcher.full():
                 watcher.put_nowait(event)
 

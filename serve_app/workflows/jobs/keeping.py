@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-import time
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+import sqlalchemy as sa
+
 from serve_app.storage.files import FileStore
 from serve_app.storage.results import RESULT_ID, ResultStore
-from serve_app.workflows.jobs import erasing, idempotency
-from serve_app.workflows.jobs.catalogue import Catalogue
+from serve_app.workflows.jobs import erasing, idempotency, rows
 from serve_app.workflows.jobs.database import Database
-
-logger = logging.getLogger(__name__)
 
 _AT_ONCE = 500
 
@@ -22,7 +20,7 @@ Forget = Callable[[str], Awaitable[None]]
 
 
 class Keeper:
-    """Erases jobs and images that nothing else uses, also from the cache."""
+    """Erases jobs and images that nothing else uses, also from the cache; one at a time."""
 
     def __init__(
         self, database: Database, files: FileStore, results: ResultStore, forget: Forget
@@ -31,15 +29,33 @@ class Keeper:
         self._files = files
         self._results = results
         self._forget = forget
+        self._alone = asyncio.Lock()
 
-    async def erase_job(self, job_id: str) -> None:
-        """Erase a job and all images that no other job uses.
+    async def erase_job(self, job_id: str, ended_before: float | None = None) -> bool:
+        """Erase a job that has ended, and all images that no other job uses; false if it is on.
 
-        The images go last: a death in between leaves some for ``erase_images_before``.
+        With ``ended_before`` (seconds since 1970) it must have ended before. The job goes last:
+        an erasure that failed half-way is done again by erasing it again.
         """
-        unused = await self._database.transact(lambda c: erasing.erase(c, job_id))
-        for image_id in unused:
-            await self._erase_image(image_id)
+
+        def has_ended(connection: sa.Connection) -> bool:
+            job = rows.locked(connection, job_id)
+            return job.finished_at is not None and (
+                ended_before is None or job.finished_at < ended_before
+            )
+
+        def unused(connection: sa.Connection) -> list[str]:
+            return erasing.unused_images(connection, job_id) if has_ended(connection) else []
+
+        def erase(connection: sa.Connection) -> bool:
+            if ended := has_ended(connection):
+                erasing.erase(connection, job_id)
+            return ended
+
+        async with self._alone:
+            for image_id in await self._database.transact(unused):
+                await self._erase_image(image_id, job_id)
+            return await self._database.transact(erase)
 
     async def erase_images_before(self, moment: float) -> int:
         """Erase files and results from before ``moment`` that no job uses; return how many."""
@@ -48,30 +64,27 @@ class Keeper:
         erased = 0
         for start in range(0, len(old), _AT_ONCE):
             some = old[start : start + _AT_ONCE]
-            used = await self._database.read(partial(erasing.in_use, image_ids=some))
+            used = await self._database.read(partial(erasing.used_of, image_ids=some))
             for image_id in some:
                 if image_id not in used:
-                    await self._erase_image(image_id)
-                    erased += 1
+                    async with self._alone:
+                        erased += await self._erase_image(image_id, written_before=moment)
         return erased
 
-    async def _erase_image(self, image_id: str) -> None:
+    async def _erase_image(
+        self, image_id: str, job_id: str | None = None, written_before: float | None = None
+    ) -> bool:
+        """Erase an image, unless a job other than ``job_id`` has come to use it.
+
+        Or a file was stored again since ``written_before``, seconds since 1970.
+        """
+        if await self._database.read(lambda c: erasing.in_use(c, image_id, job_id)):
+            return False
         if RESULT_ID.fullmatch(image_id) is None:
-            await self._files.erase(image_id)
-            return
+            await self._files.erase(image_id, written_before)
+            return True
         record = await self._results.metadata(image_id)
+        if record is not None and (key := record.get("content_key")) is not None:
+            await self._forget(key)
         await self._results.erase(image_id)
-        if record is not None:
-            await self._forget(record["content_key"])
-
-
-async def erase_ended(
-    catalogue: Catalogue, keep_s: float, erase: Callable[[str], Awaitable[None]]
-) -> int:
-    """``erase`` the jobs that ended more than ``keep_s`` seconds ago; return how many."""
-    erased = 0
-    while ids := await catalogue.finished_before(time.time() - keep_s, _AT_ONCE):
-        for job_id in ids:
-            await erase(job_id)
-        erased += len(ids)
-    return erased
+        return True

@@ -51,17 +51,20 @@ def job(connection: sa.Connection, job_id: str) -> Job:
     row = connection.execute(sa.select(JOBS).where(JOBS.c.id == job_id)).mappings().first()
     if row is None:
         raise NotFound("There is no job with this id.")
-    wanted = sa.select(STEPS).where(STEPS.c.job_id == job_id).order_by(STEPS.c.index)
-    return job_of(row, tuple(step_of(each) for each in connection.execute(wanted).mappings()))
+    return job_of(row, steps(connection, job_id))
 
 
-def step(connection: sa.Connection, job_id: str, index: int) -> StepRecord:
-    """A step of a job; raises ``NotFound``."""
+def step(connection: sa.Connection, job_id: str, index: int) -> StepRecord | None:
+    """A step of a job, if there is one."""
     wanted = sa.select(STEPS).where(STEPS.c.job_id == job_id, STEPS.c.index == index)
     row = connection.execute(wanted).mappings().first()
-    if row is None:
-        raise NotFound("There is no job with this id.")
-    return step_of(row)
+    return None if row is None else step_of(row)
+
+
+def steps(connection: sa.Connection, job_id: str) -> tuple[StepRecord, ...]:
+    """The steps of a job, in order."""
+    wanted = sa.select(STEPS).where(STEPS.c.job_id == job_id).order_by(STEPS.c.index)
+    return tuple(step_of(row) for row in connection.execute(wanted).mappings())
 
 
 def is_on(connection: sa.Connection, job_id: str, run: int) -> bool:

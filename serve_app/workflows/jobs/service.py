@@ -7,14 +7,14 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from typing import Any
 
 from serve_app.config import ServiceConfig
-from serve_app.errors import EditServiceError, InvalidRequest, NotReady
+from serve_app.errors import NotFound, NotReady, WrongState
 from serve_app.storage.blobs import BlobStore
 from serve_app.storage.files import FileStore
 from serve_app.storage.results import ResultStore
+from serve_app.workflows.jobs.again import Fork, forked, to_do_again
 from serve_app.workflows.jobs.catalogue import Catalogue
 from serve_app.workflows.jobs.conductor import Conductor
 from serve_app.workflows.jobs.database import Database, database_url
@@ -23,12 +23,12 @@ from serve_app.workflows.jobs.events import JobEvent
 from serve_app.workflows.jobs.feed import Feed, Watcher
 from serve_app.workflows.jobs.idempotency import IdempotencyKey
 from serve_app.workflows.jobs.inputs import Inputs
-from serve_app.workflows.jobs.job import Job, JobState, StepRecord
-from serve_app.workflows.jobs.keeping import Forget, Keeper, erase_ended
+from serve_app.workflows.jobs.job import Job, JobState, Overview, error_record
+from serve_app.workflows.jobs.keeping import Forget, Keeper
 from serve_app.workflows.jobs.listing import JobPage, JobQuery
-from serve_app.workflows.jobs.plan import JobKind, JobPlan, StepPlan
+from serve_app.workflows.jobs.plan import JobPlan
 from serve_app.workflows.jobs.sole_runner import SoleRunner
-from serve_app.workflows.jobs.step import Edits, StepRunner
+from serve_app.workflows.jobs.step import Edits, StepRunner, deadline_passed
 from serve_app.workflows.jobs.webhook import WebhookSender
 
 logger = logging.getLogger(__name__)
@@ -38,14 +38,6 @@ _LOOK_SELDOM_S = 30.0
 """How often a watcher looks by itself for kept events: another process may write them."""
 
 _SWEEP_S = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Fork:
-    """From which step on a copy of a job runs, and with which steps if not the same."""
-
-    from_step: int
-    steps: tuple[StepPlan, ...] | None = None
 
 
 class JobService:
@@ -60,13 +52,17 @@ class JobService:
         self._keep_images_s = config.storage.keep_s
         url = database_url(config.jobs.database, config.storage.folder)
         blobs = BlobStore(config.storage.root)
-        files, results = FileStore(blobs), ResultStore(blobs)
+        self._files, results = FileStore(blobs), ResultStore(blobs)
         self._database = Database(url)
         self._catalogue = Catalogue(self._database)
-        self._keeper = Keeper(self._database, files, results, forget)
+        self._keeper = Keeper(self._database, self._files, results, forget)
         self._feed = Feed()
         self._steps = StepRunner(
-            self._catalogue, Inputs(files, results, config.limits), edits, self._feed, config.jobs
+            self._catalogue,
+            Inputs(self._files, results, config.limits),
+            edits,
+            self._feed,
+            config.jobs,
         )
         self._conductor = Conductor(self._catalogue, self._steps, self._feed, self._on_end)
         self._sender = WebhookSender(self._catalogue, config.jobs.webhooks, self._feed.stir)
@@ -96,7 +92,13 @@ class JobService:
         if self._trouble is not None:
             raise NotReady("The jobs have stopped.") from self._trouble
         if self._launched.is_set():
-            await self._place.check()
+            try:
+                await self._place.check()
+            except NotReady as error:
+                # The next process may have the place already: this one must do nothing more.
+                self._trouble = error
+                await self._runs.close()
+                raise
 
     async def close(self) -> None:
         """Stop; jobs that are running go on wherever the service is started next."""
@@ -120,6 +122,9 @@ class JobService:
         unfinished = await self._catalogue.unfinished()
         known = await self._runs.known([(job.id, job.run) for job in unfinished])
         for job in unfinished:
+            if job.state is JobState.QUEUED and (job.left_s or 0.0) < 0.0:
+                await self._give_up(job)
+                continue
             match known.get((job.id, job.run)):
                 case None:
                     await self._runs.enqueue(job.id, job.run, job.user, job.priority)
@@ -130,8 +135,19 @@ class JobService:
         for job in await self._catalogue.untold():
             await self._runs.enqueue_webhook(job.id, job.run)
 
+    async def _give_up(self, job: Overview) -> None:
+        """End a job whose deadline has passed in the queue."""
+        error = error_record(deadline_passed())
+        if await self._catalogue.finish(job.id, job.run, JobState.FAILED, error=error):
+            self._feed.stir(job.id)
+            self._on_end(job)
+
     async def _sweep(self) -> None:
-        erased = await erase_ended(self._catalogue, self._jobs.keep_s, self._erase)
+        ended_before = time.time() - self._jobs.keep_s
+        erased = 0
+        for job_id in await self._catalogue.finished_before(ended_before):
+            with suppress(NotFound):
+                erased += await self._erase(job_id, ended_before)
         if self._keep_images_s is not None:
             erased += await self._keeper.erase_images_before(time.time() - self._keep_images_s)
         if erased:
@@ -142,8 +158,8 @@ class JobService:
         while True:
             try:
                 await work()
-            except EditServiceError as error:
-                logger.warning("%s is left for later: %s", work.__name__, error.code)
+            except Exception as error:  # noqa: BLE001 whatever it is, it must not end the jobs
+                logger.warning("%s is left for later: %s", work.__name__, type(error).__name__)
             await asyncio.sleep(pause_s)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -157,8 +173,8 @@ class JobService:
             logger.error("the jobs stop: %s", type(error).__name__)
             self._trouble = error
 
-    def _on_end(self, job: Job) -> None:
-        if job.plan.webhook is not None and self._launched.is_set():
+    def _on_end(self, job: Overview) -> None:
+        if job.webhook is not None and self._launched.is_set():
             self._runs.soon(self._runs.enqueue_webhook(job.id, job.run))
 
     # What users do.
@@ -206,6 +222,10 @@ class JobService:
 
     async def cancel(self, job_id: str) -> Job:
         """End a job; a running edit stops at its next denoising step. Raises ``WrongState``."""
+        # Half of it would be a cancelled job whose edit goes on.
+        return await asyncio.shield(asyncio.create_task(self._cancel(job_id)))
+
+    async def _cancel(self, job_id: str) -> Job:
         job = await self._catalogue.cancel(job_id)
         self._steps.cancel(job_id)
         # Its run, where it waits or goes on, finds that it is not wanted any more.
@@ -218,7 +238,7 @@ class JobService:
 
         A rejected step is tried with another derived seed.
         """
-        job = await self._catalogue.restart(job_id, _to_do_again)
+        job = await self._catalogue.restart(job_id, to_do_again)
         self._enqueue_soon(job)
         return job
 
@@ -227,22 +247,34 @@ class JobService:
 
         Raises ``InvalidRequest`` if there is no such step, or one before it has not ended.
         """
-        return await self._accept(_forked(await self._catalogue.job(job_id), fork), key)
+        return await self._accept(forked(await self._catalogue.job(job_id), fork), key)
 
     async def delete(self, job_id: str) -> None:
-        """Erase a job with its inputs and results, unless another job uses them; end it first."""
-        job = await self._catalogue.overview(job_id)
-        if not job.state.final:
-            with suppress(EditServiceError):  # it may have ended by itself
+        """Erase a job with its inputs and results, unless another job uses them; end it first.
+
+        Raises ``WrongState`` if it was retried in the middle of that.
+        """
+        if not (await self._catalogue.overview(job_id)).state.final:
+            with suppress(WrongState):  # it has ended by itself
                 await self.cancel(job_id)
-        await self._erase(job_id)
+        if not await asyncio.shield(asyncio.create_task(self._erase(job_id))):
+            raise WrongState("The job was started again meanwhile.")
 
     async def _accept(self, job: Job, key: IdempotencyKey | None) -> Job:
         accepted_id = await self._catalogue.add(job, key)
         if accepted_id != job.id:
             return await self._catalogue.job(accepted_id)
+        await self._require_inputs(job)
         self._enqueue_soon(job)
         return job
+
+    async def _require_inputs(self, job: Job) -> None:
+        """Raise ``NotFound`` if an input went with another job before this one referred to it."""
+        for file_id in job.plan.inputs:
+            if not await self._files.has(file_id):
+                await self._catalogue.cancel(job.id)
+                await self._erase(job.id)
+                raise NotFound("An image of this job was erased meanwhile. Send it again.", "image")
 
     def _enqueue_soon(self, job: Job) -> None:
         """Queue a run of a job that is in the catalogue: it will be run even if this fails.
@@ -253,35 +285,9 @@ class JobService:
         if self._launched.is_set():
             self._runs.soon(self._runs.enqueue(job.id, job.run, job.user, job.priority))
 
-    async def _erase(self, job_id: str) -> None:
-        job = await self._catalogue.overview(job_id)
-        await self._keeper.erase_job(job_id)
-        self._feed.stir(job_id)
+    async def _erase(self, job_id: str, ended_before: float | None = None) -> bool:
         if self._launched.is_set():
-            await self._runs.forget(job_id, job.run)
-
-
-def _to_do_again(job: Job) -> list[StepRecord]:
-    """Fresh records of the steps that a retry runs: of a chain, all from the first that failed."""
-    failed = [step for step in job.steps if step.state is not JobState.SUCCEEDED]
-    if failed and job.kind is JobKind.CHAIN:
-        failed = list(job.steps[failed[0].index :])
-    return [step.again(other_seed=_rejected(step)) for step in failed]
-
-
-def _rejected(step: StepRecord) -> bool:
-    return step.state is JobState.FAILED and step.result is not None
-
-
-def _forked(job: Job, fork: Fork) -> Job:
-    first = fork.from_step
-    if not 0 <= first < len(job.steps):
-        last = len(job.steps) - 1
-        raise InvalidRequest(f"`from_step` must be a step of the job, 0 to {last}.", "from_step")
-    if any(not step.state.final for step in job.steps[:first]):
-        raise InvalidRequest("A step before `from_step` has not ended yet.", "from_step")
-    later = job.plan.steps[first:] if fork.steps is None else fork.steps
-    plan = job.plan.with_later_steps(later, first)
-    forked = Job.accepted(plan, forked_from=job.id)
-    kept = [replace(step, made=False) for step in job.steps[:first]]
-    return replace(forked, steps=(*kept, *forked.steps[first:]))
+            await self._runs.forget(job_id)
+        erased = await self._keeper.erase_job(job_id, ended_before)
+        self._feed.stir(job_id)
+        return erased

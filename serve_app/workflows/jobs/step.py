@@ -8,7 +8,7 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import Protocol
 
@@ -28,6 +28,7 @@ from serve_app.quality.report import Verdict
 from serve_app.workflows.jobs.catalogue import Catalogue
 from serve_app.workflows.jobs.feed import Feed
 from serve_app.workflows.jobs.inputs import Inputs
+from serve_app.workflows.jobs.insisting import insist
 from serve_app.workflows.jobs.job import Job, JobState, StepRecord, error_record
 
 logger = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class Edits(Protocol):
     ) -> AsyncGenerator[EditEvent, None]: ...
 
 
-class NotWanted(Exception):
+class _NotWanted(Exception):
     """The job was cancelled, or retried since: this run of it must do nothing any more."""
 
 
@@ -65,11 +66,16 @@ class StepRunner:
     async def run(self, job: Job, index: int, image_ids: Sequence[str], *, accept: bool) -> None:
         """Run a step of ``job`` on ``image_ids``, unless it has ended already.
 
-        With ``accept`` a rejected result is a failure. How it ended is in the catalogue. Raises
-        ``NotWanted``.
+        With ``accept`` a rejected result is a failure. How it ended is in the catalogue, where a
+        step of a job that is not wanted any more does not end.
         """
-        known = await self._catalogue.step(job.id, index)
-        if known.state.final:
+        with suppress(_NotWanted):
+            await self._run(job, index, image_ids, accept=accept)
+        self._feed.over(job.id, index)
+
+    async def _run(self, job: Job, index: int, image_ids: Sequence[str], *, accept: bool) -> None:
+        known = await insist(lambda: self._catalogue.step(job.id, index))
+        if known is None or known.state.final:
             return
         started = replace(known, state=JobState.RUNNING, started_at=time.time())
         await self._put(job, started)
@@ -82,7 +88,6 @@ class StepRunner:
             ended = _ended(started, outcome, accept=accept)
         ended = replace(ended, finished_at=time.time(), seconds=round(time.monotonic() - begun, 4))
         await self._put(job, ended)
-        self._feed.over(job.id, index)
 
     def cancel(self, job_id: str) -> None:
         """Stop all running steps of a job at their next denoising step."""
@@ -90,8 +95,8 @@ class StepRunner:
             task.cancel()
 
     async def _put(self, job: Job, record: StepRecord) -> None:
-        if not await self._catalogue.put_step(job.id, job.run, record):
-            raise NotWanted
+        if not await insist(lambda: self._catalogue.put_step(job.id, job.run, record)):
+            raise _NotWanted
         self._feed.stir(job.id)
 
     async def _cancellable(
@@ -106,7 +111,7 @@ class StepRunner:
             if this is not None and this.cancelling():
                 task.cancel()
                 raise  # the process is about to end
-            raise NotWanted from None
+            raise _NotWanted from None
         finally:
             self._running[job.id].discard(task)
             if not self._running[job.id]:
@@ -116,13 +121,15 @@ class StepRunner:
         self, job: Job, record: StepRecord, image_ids: Sequence[str]
     ) -> EditOutcome:
         """Edit; while the service is full or partly away, wait and try again."""
-        patient_until = time.monotonic() + self._patience_s
+        patient_until: float | None = None
         pause_s = _FIRST_PAUSE_S
         while True:
             try:
                 async with self._places:
                     return await self._edit(job, record, image_ids)
             except EditServiceError as error:
+                # The time in our own queue is nobody's refusal.
+                patient_until = patient_until or time.monotonic() + self._patience_s
                 if not _may_pass(error) or time.monotonic() > patient_until:
                     raise
                 wait_s = max(pause_s, error.retry_after_s or 0.0) * random.uniform(0.8, 1.2)
@@ -138,9 +145,7 @@ class StepRunner:
         left_s = job.left_s
         if left_s is not None:
             if left_s <= 0:
-                raise DeadlineExceeded(
-                    "The job's `deadline_s` passed before this step was done.", "deadline_s"
-                )
+                raise deadline_passed()
             request = replace(request, deadline_s=left_s)
         async with aclosing(self._edits.stream(request, job.plan.partial_images)) as events:
             async for event in events:
@@ -148,6 +153,11 @@ class StepRunner:
                     return event.outcome
                 self._feed.tell(job.id, record.index, event)
         raise EditFailed("The edit ended without a result.")
+
+
+def deadline_passed() -> DeadlineExceeded:
+    """Why nothing more is done for a job."""
+    return DeadlineExceeded("The job's `deadline_s` passed before it was done.", "deadline_s")
 
 
 def _may_pass(error: EditServiceError) -> bool:

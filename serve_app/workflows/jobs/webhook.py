@@ -6,11 +6,12 @@ can check them with its libraries.
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import binascii
 import hashlib
 import hmac
 import json
-import logging
 import os
 import time
 from collections.abc import Callable
@@ -20,14 +21,15 @@ from http import HTTPStatus
 import httpx
 
 from serve_app.config import WebhooksConfig
-from serve_app.errors import NotFound
+from serve_app.errors import ConfigurationError, NotFound
 from serve_app.workflows.jobs.catalogue import Catalogue
 from serve_app.workflows.jobs.durable import once, pause
+from serve_app.workflows.jobs.insisting import insist
 from serve_app.workflows.jobs.job import Job, shown_time
 
-logger = logging.getLogger(__name__)
-
 _ANSWERED = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
+_ENCODED = "whsec_"
+"""Before a key in base64, as Standard Webhooks writes them."""
 
 
 def signature(secret: bytes, message_id: str, timestamp: int, body: bytes) -> str:
@@ -36,9 +38,27 @@ def signature(secret: bytes, message_id: str, timestamp: int, body: bytes) -> st
     return "v1," + base64.b64encode(hmac.digest(secret, signed, hashlib.sha256)).decode("ascii")
 
 
-def secret_of(config: WebhooksConfig) -> bytes | None:
-    """The key that webhooks are signed with, from the environment; ``None`` if there is none."""
-    return os.environ.get(config.secret_env, "").encode() or None
+def secret_of(config: WebhooksConfig) -> bytes:
+    """The key that webhooks are signed with, from the environment; ``whsec_…`` is base64.
+
+    Raises ``ConfigurationError`` if there is none though ``hosts`` may be called.
+    """
+    text = os.environ.get(config.secret_env, "")
+    if not text and config.hosts:
+        raise ConfigurationError(
+            f"Webhooks are signed: set the environment variable {config.secret_env}, or leave "
+            "`jobs.webhooks.hosts` empty.",
+            "jobs.webhooks.hosts",
+        )
+    if not text.startswith(_ENCODED):
+        return text.encode()
+    try:
+        return base64.b64decode(text.removeprefix(_ENCODED), validate=True)
+    except binascii.Error:
+        raise ConfigurationError(
+            f"What follows {_ENCODED} in {config.secret_env} must be base64.",
+            "jobs.webhooks.secret_env",
+        ) from None
 
 
 class WebhookSender:
@@ -62,7 +82,7 @@ class WebhookSender:
 
     async def _attempt(self, job_id: str, run: int, number: int) -> None:
         try:
-            job = await self._catalogue.job(job_id)
+            job = await insist(partial(self._catalogue.job, job_id))
         except NotFound:
             return  # erased
         url = job.plan.webhook
@@ -79,32 +99,38 @@ class WebhookSender:
             "last_status": status,
             "last_error": trouble,
         }
-        await self._catalogue.put_webhook(job_id, state)
+        await insist(partial(self._catalogue.put_webhook, job_id, run, state))
         self._stirred(job_id)
 
     async def _settled(self, job_id: str, run: int) -> bool:
         """Whether there is nothing more to tell; read from what is kept, also after a death."""
         try:
-            overview = await self._catalogue.overview(job_id)
+            overview = await insist(partial(self._catalogue.overview, job_id))
         except NotFound:
             return True
         state = (overview.webhook or {}).get("state")
         return overview.run != run or state in (None, "delivered", "failed")
 
     async def _post(self, url: str, job: Job, message_id: str) -> tuple[int | None, str | None]:
+        """The status of the answer, or why there is none."""
         body = json.dumps({"type": f"job.{job.state}", "data": job.to_json()}).encode()
         timestamp = int(time.time())
         headers = {
             "content-type": "application/json",
             "webhook-id": message_id,
             "webhook-timestamp": str(timestamp),
+            "webhook-signature": signature(self._secret, message_id, timestamp, body),
         }
-        if self._secret is not None:
-            headers["webhook-signature"] = signature(self._secret, message_id, timestamp, body)
         try:
-            # Nothing is followed: only the host that was asked for is configured.
-            async with httpx.AsyncClient(timeout=self._config.answer_s) as client:
-                answer = await client.post(url, content=body, headers=headers)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return None, type(error).__name__
-        return answer.status_code, None
+            # Nothing is followed: only the host that was asked for is configured. Of the answer
+            # only the status is read.
+            async with (
+                asyncio.timeout(self._config.answer_s),
+                httpx.AsyncClient(timeout=self._config.answer_s) as client,
+                client.stream("POST", url, content=body, headers=headers) as answer,
+            ):
+                return answer.status_code, None
+        except (TimeoutError, httpx.TimeoutException):
+            return None, "no answer in time"
+        except (httpx.HTTPError, httpx.InvalidURL):
+            return None, "no connection"

@@ -97,7 +97,7 @@ async def test_a_job_whose_run_was_lost_gets_another(jobs: Jobs, engine: Engine)
             if event.name == "step":
                 break
         # A fault of the database in the middle of a run ends it without an end of the job.
-        await service._runs.forget(job_id, 1)
+        await service._runs.forget(job_id)
     async with jobs.running() as service:
         assert (await ended(service, job_id)).state is DONE
         assert len((await service.page(JobQuery())).jobs) == 1

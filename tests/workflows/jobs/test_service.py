@@ -9,7 +9,6 @@ import pytest
 
 from serve_app.engine.engine import Engine
 from serve_app.errors import (
-    EditFailed,
     IdempotencyKeyReused,
     InvalidRequest,
     NotFound,
@@ -17,11 +16,12 @@ from serve_app.errors import (
     ReplicaLost,
     WrongState,
 )
+from serve_app.workflows.jobs.again import Fork
 from serve_app.workflows.jobs.idempotency import IdempotencyKey
 from serve_app.workflows.jobs.job import JobState
 from serve_app.workflows.jobs.listing import JobQuery
 from serve_app.workflows.jobs.plan import JobPlan, StepPlan
-from serve_app.workflows.jobs.service import Fork, JobService
+from serve_app.workflows.jobs.service import JobService
 from tests.workflows.faulty_editor import FaultyEditor
 from tests.workflows.jobs.conftest import Jobs, chain, edits, ended
 
@@ -65,18 +65,29 @@ async def test_a_key_belongs_to_its_request(jobs_anywhere: Jobs) -> None:
         assert len((await service.page(JobQuery())).jobs) == 1
 
 
-async def test_items_fail_alone(jobs_anywhere: Jobs) -> None:
+async def test_items_fail_alone(jobs_anywhere: Jobs, engine: Engine) -> None:
     jobs = jobs_anywhere
-    image = await jobs.store()
-    gone = f"img-{'0' * 64}"
-    plan = edits((image, "make it blue"), (gone, "make it blue"), (image, "make it red"))
-    async with jobs.running() as service:
-        job = await ended(service, await submitted(service, plan))
+    image, vanishing = await jobs.store("coffee"), await jobs.store("chelsea")
+    plan = edits((image, "make it blue"), (vanishing, "make it blue"), (image, "make it red"))
+    hold = asyncio.Event()
+    async with jobs.running(FaultyEditor(engine, hold=hold), running=1) as service:
+        await running(service, await submitted(service, edits((image, "make it green"))))
+        job_id = await submitted(service, plan)
+        await jobs.files.erase(vanishing)
+        hold.set()
+        job = await ended(service, job_id)
     assert job.state is DONE
     assert [step.state for step in job.steps] == [DONE, FAILED, DONE]
     error = job.steps[1].error
     assert error is not None
     assert (error["code"], error["param"]) == ("not_found", "image")
+
+
+async def test_a_job_whose_image_has_just_gone_is_not_accepted(jobs: Jobs) -> None:
+    async with jobs.running() as service:
+        with pytest.raises(NotFound):
+            await service.submit(edits((f"img-{'0' * 64}", "make it blue")))
+        assert (await service.page(JobQuery())).jobs == ()
 
 
 async def test_items_run_so_many_at_once(jobs: Jobs, engine: Engine) -> None:
@@ -325,15 +336,28 @@ async def test_jobs_and_images_go_after_their_time(jobs: Jobs) -> None:
         assert await jobs.results.image(str(job.result)) is None
 
 
-async def test_a_mistake_of_ours_ends_the_job_with_an_error(jobs: Jobs, engine: Engine) -> None:
-    editor = FaultyEditor(engine, failing=1, error=EditFailed("The device failed."))
-    async with jobs.running(editor) as service:
-        job = await ended(
-            service, await submitted(service, edits((await jobs.store(), "make it blue")))
-        )
-    assert job.error == {
-        "code": "edit_failed",
-        "message": "The device failed.",
-        "param": None,
-        "step": 0,
-    }
+async def test_a_deadline_passes_in_the_queue(jobs: Jobs, engine: Engine) -> None:
+    image = await jobs.store()
+    hold = asyncio.Event()
+    editor = FaultyEditor(engine, hold=hold)
+    async with jobs.running(editor, running=1, running_per_user=1) as service:
+        first = await submitted(service, edits((image, "make it blue")))
+        await running(service, first)
+        late = await submitted(service, edits((image, "make it red"), deadline_s=0.01))
+        job = await ended(service, late)  # though the first one still has the only place
+        assert job.state is FAILED
+        assert job.error is not None
+        assert job.error["code"] == "deadline_exceeded"
+        hold.set()
+        await ended(service, first)
+    assert [one.prompt for one in editor.jobs] == ["make it blue"]
+
+
+async def test_a_fork_does_not_take_over_what_was_never_done(jobs: Jobs, engine: Engine) -> None:
+    plan = chain(await jobs.store(), "make it blue", "make it red", "make it green")
+    async with jobs.running(FaultyEditor(engine, failing_at=2)) as service:
+        job = await ended(service, await submitted(service, plan))
+        with pytest.raises(InvalidRequest):
+            await service.fork(job.id, Fork(2))
+        fork = await service.fork(job.id, Fork(1))
+        assert (await ended(service, fork.id)).state is DONE
