@@ -45,6 +45,7 @@ from serve_app.storage.files import FileStore
 from serve_app.storage.results import ResultStore, new_result_id
 from serve_app.workflows.jobs.service import JobService
 from tests.images.containers import photo, saved
+from tests.workflows.jobs.prepared import put_sqlite
 
 LIMITS = LimitsConfig()
 JOBS = JobsConfig(poll_s=0.02, webhooks=WebhooksConfig(hosts=("127.0.0.1",), pauses_s=(0.05,)))
@@ -208,6 +209,7 @@ async def surface(decoder: DecodePool, tmp_path: Path) -> AsyncIterator[Surface]
 
 @asynccontextmanager
 async def opened(decoder: DecodePool, folder: Path, limits: LimitsConfig) -> AsyncIterator[Surface]:
+    put_sqlite(folder)
     blobs = BlobStore(str(folder))
     files, results = FileStore(blobs), ResultStore(blobs)
     service = FakeGpuService(results)

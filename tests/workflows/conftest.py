@@ -37,7 +37,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> ModelConfig:
 
 @pytest.fixture(scope="session")
 def engine(model: ModelConfig) -> Iterator[Engine]:
-    engine = Engine.load(model, EngineConfig())
+    engine = Engine.load(model, EngineConfig(threads=1))
     yield engine
     engine.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,13 +23,15 @@ from serve_app.workflows.jobs.plan import JobKind, JobPlan, StepPlan
 from serve_app.workflows.jobs.service import JobService
 from serve_app.workflows.ports import Editor
 from tests.conftest import photo
-from tests.workflows.jobs.postgres import Postgres, running_postgres
+from tests.workflows.jobs.postgres import TEMPLATE, Postgres, running_postgres
+from tests.workflows.jobs.prepared import prepare, put_sqlite
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """A server of this session's own."""
     with running_postgres() as server:
+        prepare(server.url(TEMPLATE), Path())
         yield server
 
 
@@ -78,14 +81,18 @@ class Jobs:
 
 
 @pytest.fixture
-def jobs(config: ServiceConfig, engine: Engine) -> Jobs:
+def jobs(config: ServiceConfig, engine: Engine, tmp_path: Path) -> Jobs:
     """Jobs on SQLite."""
+    put_sqlite(tmp_path)
     return Jobs(_fast(config, None), engine)
 
 
 @pytest.fixture
-def jobs_anywhere(config: ServiceConfig, engine: Engine, database: str | None) -> Jobs:
+def jobs_anywhere(
+    config: ServiceConfig, engine: Engine, database: str | None, tmp_path: Path
+) -> Jobs:
     """Jobs on SQLite, and on Postgres."""
+    put_sqlite(tmp_path)
     return Jobs(_fast(config, database), engine)
 
 
