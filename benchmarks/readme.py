@@ -16,10 +16,15 @@ def table(programs: Sequence[str] = PROGRAMS) -> str:
     for program in programs:
         for figure in json.loads((RESULTS / f"{program}.json").read_text())["figures"]:
             if figure["target"] is not None:
-                measured = f"{figure['value']:.3g} {figure['unit']}"
+                measured = f"{_shown(figure['value'])} {figure['unit']}"
                 beside = figure["compared_with"] or ""
                 lines.append(f"| {figure['what']} | {measured} | {figure['target']} | {beside} |")
     return "\n".join(lines)
+
+
+def _shown(value: float) -> str:
+    """Three digits, without an exponent for what was counted."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 if __name__ == "__main__":
