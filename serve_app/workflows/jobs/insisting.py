@@ -10,7 +10,7 @@ from serve_app.errors import NotReady
 
 T = TypeVar("T")
 
-_FIRST_PAUSE_S = 0.5
+_FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 10.0
 
 
