@@ -12,8 +12,15 @@ import numpy as np
 
 from serve_app.api.context import Context
 from serve_app.api.disconnect import all_or_none
-from serve_app.api.sources import ImageSource, InlineImage, StoredImage, encoded_bytes, parse_source
-from serve_app.errors import InvalidRequest, NotFound, TooManyImages, UnknownField
+from serve_app.api.sources import (
+    ImageSource,
+    InlineImage,
+    StoredImage,
+    encoded_bytes,
+    parse_source,
+    too_many,
+)
+from serve_app.errors import InvalidRequest, NotFound, UnknownField
 from serve_app.images.encoding import OutputFormat, encode
 from serve_app.images.masks import EditMask
 from serve_app.images.pixels import DecodedImage
@@ -81,7 +88,7 @@ class References:
         if not values:
             raise InvalidRequest("An image is required.", param)
         if len(values) > self._max_images:
-            raise TooManyImages(f"An edit takes at most {self._max_images} images.", param)
+            raise too_many(self._max_images, param)
         return tuple(self.image(one, param) for one in values)
 
     def image(self, value: Any, param: str) -> str:

@@ -10,7 +10,7 @@ from serve_app.api.sources import ImageSource, StoredImage, encoded_bytes, parse
 from serve_app.edits.request import OutputSize, require_size_of_masked
 from serve_app.errors import InvalidRequest
 from serve_app.images.decode_pool import DecodePool
-from serve_app.images.masks import Box, EditMask, from_box, require_usable
+from serve_app.images.masks import Box, EditMask, require_usable
 from serve_app.images.pixels import DecodedImage
 from serve_app.storage.files import FileStore
 
@@ -35,7 +35,7 @@ class MaskSource:
         """
         require_size_of_masked(size, image.width, image.height)
         if isinstance(self.source, Box):
-            return await asyncio.to_thread(_of_box, self.source, image)
+            return await asyncio.to_thread(EditMask.of_box, self.source, image.width, image.height)
         data = await encoded_bytes(self.source, files, MASK)
         stored = isinstance(self.source, StoredImage)
         mask = await decoder.read_mask(data, MASK, stored=stored)
@@ -54,9 +54,3 @@ def parse_mask(value: Any, box: Box | None) -> MaskSource | None:
     if box is not None:
         raise InvalidRequest("Give the mask as `mask` or as `mask_box`.", MASK_BOX)
     return MaskSource(parse_source(value, MASK))
-
-
-def _of_box(box: Box, image: DecodedImage) -> EditMask:
-    editable = from_box(box, image.width, image.height)
-    editable.flags.writeable = False
-    return EditMask.of(editable)

@@ -13,6 +13,7 @@ from serve_app.api.fields import EditFields, parse_fields
 from serve_app.api.masks import MASK, MaskSource, parse_mask
 from serve_app.api.model_fields import refuse_unknown
 from serve_app.api.sources import IMAGE_FIELDS, ImageSources, parse_images
+from serve_app.edits.recorded import recorded_request
 from serve_app.edits.request import EditRequest
 from serve_app.errors import InvalidRequest, ModelNotFound
 
@@ -46,27 +47,16 @@ class ParsedEdit:
         mask = None
         if self.mask is not None:
             mask = await self.mask.load(images[0], fields.size, context.files, context.decoder)
+        asked = fields.recorded()
         return [
-            EditRequest(
-                images=images,
-                prompt=fields.prompt,
-                edit_type=fields.edit_type,
-                negative_prompt=fields.negative_prompt,
-                true_cfg_scale=fields.true_cfg_scale,
-                num_inference_steps=fields.num_inference_steps,
-                seed=fields.seed + i if isinstance(fields.seed, int) else fields.seed,
-                size=fields.size,
-                max_attempts=fields.max_attempts,
-                cache=fields.cache,
-                variation=i if fields.seed is None else 0,
-                mask=mask,
-                quality=fields.quality,
-                expected_text=fields.expected_text,
-                old_text=fields.old_text,
-                lora=fields.lora,
-                priority=fields.priority,
-                deadline_s=fields.deadline_s,
-                user=fields.user,
+            recorded_request(
+                asked
+                | {
+                    "seed": fields.seed + i if isinstance(fields.seed, int) else fields.seed,
+                    "variation": i if fields.seed is None else 0,
+                },
+                images,
+                mask,
             )
             for i in range(fields.n)
         ]

@@ -79,7 +79,7 @@ class ImageSources:
     def check_count(self, max_images: int) -> None:
         """Raise ``TooManyImages`` for more than ``max_images``."""
         if len(self.sources) > max_images:
-            raise _too_many(max_images, self.param)
+            raise too_many(max_images, self.param)
 
 
 async def encoded_bytes(source: ImageSource, files: FileStore, param: str) -> bytes:
@@ -109,11 +109,12 @@ def parse_images(values: Sequence[Any], max_images: int, param: str) -> ImageSou
     if not values:
         raise MissingField("An image is required.", param)
     if len(values) > max_images:
-        raise _too_many(max_images, param)
+        raise too_many(max_images, param)
     return ImageSources(tuple(parse_source(value, param) for value in values), param)
 
 
-def _too_many(max_images: int, param: str) -> TooManyImages:
+def too_many(max_images: int, param: str) -> TooManyImages:
+    """Why more than ``max_images`` are refused."""
     images = "one image" if max_images == 1 else f"{max_images} images"
     return TooManyImages(f"An edit takes at most {images}.", param)
 

@@ -44,6 +44,16 @@ class EditMask:
         digest.update(np.packbits(editable).data)
         return cls(editable, f"mask-{digest.hexdigest()}")
 
+    @classmethod
+    def of_box(cls, box: Box, width: int, height: int) -> EditMask:
+        """The mask of a ``width`` x ``height`` image that frees ``box``.
+
+        Raises ``UnusableMask`` if the box is empty or reaches beyond the image.
+        """
+        editable = from_box(box, width, height)
+        editable.flags.writeable = False
+        return cls.of(editable)
+
 
 def from_box(box: Box, width: int, height: int) -> Editable:
     """Return the mask of a ``width`` x ``height`` image that frees ``box``.

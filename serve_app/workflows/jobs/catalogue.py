@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -29,8 +29,6 @@ from serve_app.workflows.jobs.tables import (
     overview_of,
     step_row,
 )
-
-T = TypeVar("T")
 
 
 class Catalogue:
@@ -217,8 +215,6 @@ class Catalogue:
                 raise WrongState("Nothing is left to do: every step has succeeded.")
             rows.put_steps(connection, job_id, records)
             now = time.time()
-            webhook = None if job.webhook is None else {"url": job.plan.webhook, "state": "waiting"}
-            deadline_s = job.plan.deadline_s
             connection.execute(
                 sa.update(JOBS)
                 .where(JOBS.c.id == job_id)
@@ -227,10 +223,10 @@ class Catalogue:
                     run=job.run + 1,
                     started_at=None,
                     finished_at=None,
-                    deadline_at=None if deadline_s is None else now + deadline_s,
+                    deadline_at=job.plan.deadline_from(now),
                     result=None,
                     error=None,
-                    webhook=webhook,
+                    webhook=job.plan.webhook_to_tell,
                 )
             )
             events.record(connection, job_id, [state_event(JobState.QUEUED, now)])

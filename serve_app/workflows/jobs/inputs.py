@@ -11,7 +11,7 @@ from serve_app.edits.request import EditRequest, require_size_of_masked
 from serve_app.errors import NotFound
 from serve_app.images.decoding import decode
 from serve_app.images.mask_reading import read_stored_mask
-from serve_app.images.masks import Box, EditMask, from_box, require_usable
+from serve_app.images.masks import Box, EditMask, require_usable
 from serve_app.images.pixels import DecodedImage
 from serve_app.storage.files import FileStore
 from serve_app.storage.results import RESULT_ID, ResultStore
@@ -61,7 +61,7 @@ class Inputs:
                 raise NotFound(f"The mask {step.mask} is not stored any more.", "mask")
             mask = await asyncio.to_thread(read_stored_mask, png, self._limits, "mask")
         elif (box := step.parameters.get("mask_box")) is not None:
-            mask = EditMask.of(from_box(Box(*box), image.width, image.height))
+            mask = EditMask.of_box(Box(*box), image.width, image.height)
         else:
             return None
         require_usable(mask.editable, image.width, image.height)

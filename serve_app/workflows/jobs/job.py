@@ -166,8 +166,8 @@ class Job(Overview):
             label=plan.label,
             user=plan.user,
             priority=plan.priority,
-            deadline_at=None if plan.deadline_s is None else now + plan.deadline_s,
-            webhook=None if plan.webhook is None else {"url": plan.webhook, "state": "waiting"},
+            deadline_at=plan.deadline_from(now),
+            webhook=plan.webhook_to_tell,
             forked_from=forked_from,
             plan=plan,
             steps=tuple(

@@ -75,6 +75,15 @@ class JobPlan:
         return named | set(self.images) | {step.mask for step in self.steps if step.mask}
 
     @property
+    def webhook_to_tell(self) -> dict[str, Any] | None:
+        """How far the delivery of the webhook is, before the job has ended."""
+        return None if self.webhook is None else {"url": self.webhook, "state": "waiting"}
+
+    def deadline_from(self, moment: float) -> float | None:
+        """When the job must be done that begins to count at ``moment``, seconds since 1970."""
+        return None if self.deadline_s is None else moment + self.deadline_s
+
+    @property
     def specification(self) -> dict[str, Any]:
         """What was asked for, as it may be submitted again; images as ids, a matrix as items."""
         steps = "items" if self.kind is JobKind.EDIT else "steps"
