@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import random
 import threading
 import weakref
@@ -21,15 +20,11 @@ from serve_app.engine.device_loop import DeviceLoop
 from serve_app.engine.encode import compatibility_key
 from serve_app.engine.load import Checkpoint
 from serve_app.engine.state import CanvasTask, CompatibilityKey, DenoisingState
+from tests.engine.alive import alive
 from tests.engine.loops import in_turns
 from tests.engine.watched import SQUARE, WIDE, Watched, alone, faulty, small
 
 STAGES = ("waiting", "encoding", "denoising", "last step", "decoding", "any moment", "never")
-
-
-def states_alive() -> int:
-    gc.collect()
-    return sum(type(thing) is DenoisingState for thing in gc.get_objects())
 
 
 def test_two_hundred_requests_cancelled_at_random_leave_nothing_behind(plus: Checkpoint) -> None:
@@ -55,11 +50,11 @@ def test_two_hundred_requests_cancelled_at_random_leave_nothing_behind(plus: Che
         elif fate >= 0.9:
             survivors.append(watched)
 
-    before = states_alive()
+    before = alive(DenoisingState)
     left: list[tuple[int, int, int]] = []
 
     def look() -> None:
-        running = states_alive() - before
+        running = alive(DenoisingState) - before
         kept = sum(trace() is not None for trace in traces)
         left.append((loop.pending(), running, kept))
 
@@ -174,11 +169,6 @@ class Storm:
             kept.clear()
 
 
-def tensors_alive() -> int:
-    gc.collect()
-    return sum(type(thing) is torch.Tensor for thing in gc.get_objects())
-
-
 @pytest.mark.parametrize(
     ("count", "beside"),
     [(200, True), (120, False), pytest.param(1000, True, marks=pytest.mark.slow)],
@@ -194,7 +184,7 @@ def test_requests_that_leave_at_any_stage_leave_nothing_behind(
         storm.settle()
         for seed in (1, 2):
             alone(loop, small(plus, steps=2, seed=seed))
-        return tensors_alive()
+        return alive(torch.Tensor)
 
     try:
         for number in range(50):
