@@ -317,12 +317,12 @@ async def test_a_running_job_is_ended_before_it_is_erased(jobs: Jobs, engine: En
 
 async def test_jobs_and_images_go_after_their_time(jobs: Jobs) -> None:
     image = await jobs.store()
-    jobs.config = jobs.config.model_copy(
-        update={"storage": jobs.config.storage.model_copy(update={"keep_s": 1e-6})}
-    )
     async with jobs.running(keep_s=3600.0) as service:
         job = await ended(service, await submitted(service, edits((image, "make it blue"))))
         unused = await jobs.store("chelsea")
+    jobs.config = jobs.config.model_copy(
+        update={"storage": jobs.config.storage.model_copy(update={"keep_s": 1e-6})}
+    )
     async with jobs.running(keep_s=3600.0):  # what is in use stays
         while await jobs.files.png(unused) is not None:
             await asyncio.sleep(0.01)
