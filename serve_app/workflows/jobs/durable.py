@@ -16,6 +16,7 @@ from typing import Any
 
 from dbos import (
     DBOS,
+    DBOSClient,
     DBOSPortableJSONSerializer,
     SetEnqueueOptions,
     SetWorkflowID,
@@ -31,6 +32,7 @@ RunJob = Callable[[str, int], Coroutine[Any, Any, None]]
 Notify = Callable[[str, int], Coroutine[Any, Any, None]]
 """Delivers the webhook of a job's run."""
 
+_APPLICATION = "qwen-edit-jobs"
 _JOBS = "jobs"
 _WEBHOOKS = "webhooks"
 _WEBHOOKS_AT_ONCE = 1000  # most of them in a pause
@@ -61,9 +63,11 @@ class DurableRuns:
 
     async def launch(self, run_job: RunJob, notify: Notify) -> None:
         """Take up whatever is queued or was interrupted, on the running event loop."""
+        # Before anybody looks into the queues: they keep the limits of the launch before.
+        await asyncio.to_thread(self._register_queues)
         DBOS(
             config={
-                "name": "qwen-edit-jobs",
+                "name": _APPLICATION,
                 "system_database_url": self._url,
                 "serializer": DBOSPortableJSONSerializer(),
                 # Both name who may take up what was interrupted: whoever runs this service.
@@ -76,19 +80,24 @@ class DurableRuns:
         self._run_job = self._registered("job", run_job)
         self._notify = self._registered("webhook", notify)
         DBOS.launch()
-        await DBOS.register_queue_async(
-            _JOBS,
-            global_concurrency=self._jobs,
-            partition_concurrency=self._jobs_per_user,
-            polling_interval_sec=self._poll_s,
-            on_conflict="always_update",
-        )
-        await DBOS.register_queue_async(
-            _WEBHOOKS,
-            global_concurrency=_WEBHOOKS_AT_ONCE,
-            polling_interval_sec=_WEBHOOKS_POLL_S,
-            on_conflict="always_update",
-        )
+
+    def _register_queues(self) -> None:
+        DBOS.migrate(self._url)
+        client = DBOSClient(system_database_url=self._url, application_name=_APPLICATION)
+        try:
+            client.register_queue(
+                _JOBS,
+                global_concurrency=self._jobs,
+                partition_concurrency=self._jobs_per_user,
+                polling_interval_sec=self._poll_s,
+            )
+            client.register_queue(
+                _WEBHOOKS,
+                global_concurrency=_WEBHOOKS_AT_ONCE,
+                polling_interval_sec=_WEBHOOKS_POLL_S,
+            )
+        finally:
+            client.destroy()
 
     async def enqueue(self, job_id: str, run: int, user: str | None, priority: int) -> None:
         """Queue a run once, however often this is called.

@@ -1,0 +1,50 @@
+"""Runs in their queues."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from dbos import DBOS
+
+from serve_app.workflows.jobs.database import Database, database_url
+from serve_app.workflows.jobs.durable import DurableRuns
+
+FIVE = range(5)
+
+
+async def no_webhook(job_id: str, run: int) -> None:
+    raise AssertionError("no job here has a webhook")
+
+
+async def test_the_limits_of_a_launch_hold_from_its_first_run_on(
+    database: str | None, tmp_path: Path
+) -> None:
+    url = database_url(database, tmp_path)
+    opened = Database(url)
+    begun: asyncio.Queue[str] = asyncio.Queue()
+    more = asyncio.Event()
+
+    async def run_job(job_id: str, run: int) -> None:
+        begun.put_nowait(job_id)
+        await more.wait()
+
+    before = DurableRuns(url, jobs=5, jobs_per_user=5, poll_s=3600.0)
+    await before.launch(run_job, no_webhook)
+    for number in FIVE:
+        await before.enqueue(f"job-{number}", 1, "studio", 5)
+    await before.close()
+
+    now = DurableRuns(url, jobs=1, jobs_per_user=1, poll_s=0.02)
+    await now.launch(run_job, no_webhook)
+    try:
+        async with asyncio.timeout(60):
+            first = await begun.get()
+        # All that are taken from a queue at once are marked before any of them begins.
+        taken = await DBOS.list_workflows_async(status="PENDING")
+        assert [run.workflow_id for run in taken] == [f"{first}.1"]
+        more.set()
+        assert {first, *[await begun.get() for _ in FIVE[1:]]} == {f"job-{n}" for n in FIVE}
+    finally:
+        await now.close()
+        opened.close()
