@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
-
-import httpx
 
 from serve_app.api.context import Context
 from serve_app.api.job_fields import (
@@ -22,6 +20,7 @@ from serve_app.errors import InvalidRequest, MissingField
 from serve_app.workflows.jobs.again import Fork
 from serve_app.workflows.jobs.job import Job
 from serve_app.workflows.jobs.plan import JobKind, JobPlan, StepPlan
+from serve_app.workflows.jobs.webhook_url import may_be_called
 
 _AT_ONCE = 4
 
@@ -149,8 +148,16 @@ class _Parser:
     def _model(self, model: type[Job_], values: Values) -> Job_:
         fields = parse_model(model, values, self._limits, typed=True)
         if fields.webhook is not None:
-            _check_host(fields.webhook, self._jobs.webhooks.hosts)
+            self._check_webhook(fields.webhook)
         return fields
+
+    def _check_webhook(self, url: str) -> None:
+        if not may_be_called(url, self._jobs.webhooks.hosts):
+            raise InvalidRequest(
+                "`webhook` must be an http or https URL on a host that this service is configured "
+                "to call (`jobs.webhooks.hosts`).",
+                "webhook",
+            )
 
     @staticmethod
     def _common(fields: JobFields) -> dict[str, Any]:
@@ -162,19 +169,3 @@ def _parted(values: Values, model: type[JobFields]) -> tuple[dict[str, Any], dic
     own = {name: value for name, value in values.items() if name in model.model_fields}
     rest = {name: one for name, one in values.items() if name not in own and name != "kind"}
     return own, rest
-
-
-def _check_host(url: str, hosts: Sequence[str]) -> None:
-    """Raise ``InvalidRequest`` unless ``url`` is on one of the configured ``hosts``."""
-    try:
-        parts = httpx.URL(url)
-    except (httpx.InvalidURL, ValueError):
-        parts = httpx.URL()
-    port = 80 if parts.port is None else parts.port
-    usable = parts.scheme in ("http", "https") and 0 < port < 65_536 and not parts.userinfo
-    if not usable or not {parts.host, f"{parts.host}:{parts.port}"} & set(hosts):
-        raise InvalidRequest(
-            "`webhook` must be an http or https URL on a host that this service is configured to "
-            "call (`jobs.webhooks.hosts`).",
-            "webhook",
-        )

@@ -26,6 +26,7 @@ from serve_app.workflows.jobs.catalogue import Catalogue
 from serve_app.workflows.jobs.durable import once, pause
 from serve_app.workflows.jobs.insisting import insist
 from serve_app.workflows.jobs.job import Job, shown_time
+from serve_app.workflows.jobs.webhook_url import may_be_called
 
 _ANSWERED = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
 _ENCODED = "whsec_"
@@ -88,9 +89,13 @@ class WebhookSender:
         url = job.plan.webhook
         if url is None or job.run != run:
             return
-        status, trouble = await self._post(url, job, f"{job_id}.{run}")
+        # The configuration may have changed since the job was accepted.
+        allowed = may_be_called(url, self._config.hosts)
+        status, trouble = None, "the host is not configured any more"
+        if allowed:
+            status, trouble = await self._post(url, job, f"{job_id}.{run}")
         heard = status is not None and status in _ANSWERED
-        last = number > len(self._config.pauses_s)
+        last = not allowed or number > len(self._config.pauses_s)
         state = {
             "url": url,
             "state": "delivered" if heard else "failed" if last else "retrying",

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from serve_app.config import WebhooksConfig
 from serve_app.engine.engine import Engine
 from serve_app.workflows.in_process import assemble
 from serve_app.workflows.jobs.job import Job, JobState
@@ -124,6 +125,19 @@ async def test_nobody_listens(jobs: Jobs) -> None:
         webhook = await told(service, job.id, "failed")
     assert webhook["last_status"] is None
     assert webhook["last_error"] == "no connection"
+
+
+async def test_a_host_that_is_not_configured_any_more_is_not_called(
+    jobs: Jobs, engine: Engine
+) -> None:
+    hold = asyncio.Event()
+    async with receiving(200) as receiver:
+        async with jobs.running(FaultyEditor(engine, hold=hold)) as service:
+            job = await submitted(service, jobs, receiver.url)
+        async with jobs.running(webhooks=WebhooksConfig(hosts=("elsewhere",))) as service:
+            webhook = await told(service, job.id, "failed")
+    assert webhook["last_error"] == "the host is not configured any more"
+    assert receiver.received == []
 
 
 async def test_a_cancelled_job_is_told_too_and_a_retry_once_more(
