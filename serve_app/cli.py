@@ -12,7 +12,7 @@ from serve_app.edits.request import EditType, Quality
 from serve_app.edits.text_targets import TextTargets
 from serve_app.errors import EditServiceError
 from serve_app.jobs_command import jobs
-from serve_app.terminal import DEFAULT_URL, AsJson, Url, console, notes, told_plainly
+from serve_app.terminal import DEFAULT_URL, AsJson, Url, console, told_plainly
 
 app = typer.Typer(
     name="qwen-edit",
@@ -101,7 +101,7 @@ def edit(
         "max_attempts": max_attempts,
         "expected_text": expected_text,
     }
-    with told_plainly(2, notes), Client(url) as client:
+    with told_plainly(), Client(url) as client:
         wanted = Edit((image, *(further or ())), output, fields, mask)
         run_edit(client, wanted, as_json=as_json)
 
@@ -144,7 +144,7 @@ def validate(
 
     text = TextTargets(expected_text, old_text)
     validation = Validation(original, edited, edit_type, prompt, mask, text)
-    with told_plainly(status=2):
+    with told_plainly():
         report = run_validate(
             console,
             validation,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import signal
 import socket
 import subprocess
 import tempfile
@@ -37,6 +38,8 @@ def run_demo(console: Console, config: Path, *, once: bool, port: int, out: Path
     Raises ``ConfigurationError`` if the configuration or the port can't be used, and
     ``NotReady`` if the service doesn't start.
     """
+    # As Ctrl-C does, it must stop what was started here.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     _require_free(port)
     out.mkdir(parents=True, exist_ok=True)
     log = out / "serve.log"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from serve_app.terminal import DEFAULT_URL, AsJson, Url, notes, told_plainly
+from serve_app.terminal import DEFAULT_URL, AsJson, Url, told_plainly
 
 if TYPE_CHECKING:
     # Imported where they are used, so that `--help` stays fast.
@@ -204,5 +204,5 @@ def delete(job_id: JobId, url: Url = DEFAULT_URL) -> None:
 def _asking(url: str) -> Iterator[Client]:
     from serve_app.client import Client
 
-    with told_plainly(2, notes), Client(url) as client:
+    with told_plainly(), Client(url) as client:
         yield client

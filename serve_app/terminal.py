@@ -33,10 +33,10 @@ INTERRUPTED = 130
 
 
 @contextmanager
-def told_plainly(status: int = 1, where: Console = console) -> Iterator[None]:
-    """Turn our own errors into one line and an exit status."""
+def told_plainly() -> Iterator[None]:
+    """Turn our own errors into one line on stderr and exit status 2."""
     try:
         yield
     except EditServiceError as error:
-        where.print(error.message, style="red", **PLAIN)
-        raise typer.Exit(status) from error
+        notes.print(error.message, style="red", **PLAIN)
+        raise typer.Exit(2) from error

@@ -6,18 +6,22 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import yaml
 from PIL import Image
 
 from benchmarks.serving import free_port
 from tests.conftest import ROOT
 
+DEMO = (sys.executable, "-c", "from serve_app.cli import main; main()", "demo")
+
 
 def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", "from serve_app.cli import main; main()", "demo", *arguments],
+        [*DEMO, *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -52,6 +56,18 @@ def test_a_port_in_use_is_told_plainly(tmp_path: Path) -> None:
         taken.listen()
         port = str(taken.getsockname()[1])
         done = demo("--once", "--port", port, "--out", str(tmp_path))
-    assert done.returncode == 1
-    assert f"Port {port} is in use" in done.stdout
+    assert done.returncode == 2
+    assert f"Port {port} is in use" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_demo_that_is_ended_ends_its_service(tmp_path: Path) -> None:
+    command = [*DEMO, "--port", str(free_port()), "--out", str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) as process:
+        while not (children := psutil.Process(process.pid).children()):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.terminate()
+        _, errors = process.communicate(timeout=120)
+    assert not children[0].is_running()
+    assert b"Traceback" not in errors
