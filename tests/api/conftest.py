@@ -22,7 +22,7 @@ from serve_app.config import (
     StorageConfig,
     WebhooksConfig,
 )
-from serve_app.edits.model import AdapterDescription, ModelDescription
+from serve_app.edits.model import AdapterDescription, FewStepDrafts, ModelDescription
 from serve_app.edits.request import EditRequest
 from serve_app.edits.result import (
     CacheStatus,
@@ -124,6 +124,7 @@ class FakeGpuService:
             "cpu",
             (ADAPTER,),
             ("recolour an object",),
+            drafts=FewStepDrafts(4, 1.0),
         )
 
     async def ready(self) -> bool:

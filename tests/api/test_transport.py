@@ -337,6 +337,7 @@ async def test_the_model(surface: Surface) -> None:
         "dtype": "float32",
         "device": "cpu",
         "adapters": [{"name": "watercolor.v2", "revision": "a" * 64, "bytes": 1234}],
+        "drafts": {"num_inference_steps": 4, "true_cfg_scale": 1.0},
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter
@@ -49,4 +50,5 @@ def _model_body(model: ModelDescription) -> dict[str, Any]:
             {"name": adapter.name, "revision": adapter.revision, "bytes": adapter.nbytes}
             for adapter in model.adapters
         ],
+        "drafts": None if model.drafts is None else asdict(model.drafts),
     }
