@@ -385,6 +385,7 @@ class JobsConfig(Section):
     )
     running: PositiveInt = Field(16, description="Jobs running at once; the rest is queued.")
     running_per_user: PositiveInt = Field(8, description="Of these, of one `user`.")
+    queued: PositiveInt = Field(10_000, description="Jobs queued at once; more get 429.")
     edits: PositiveInt = Field(
         8, description="Edits of all jobs at once: what they leave of the editors is for others."
     )

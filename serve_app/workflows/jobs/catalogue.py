@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from serve_app.errors import WrongState
+from serve_app.errors import Overloaded, WrongState
 from serve_app.workflows.jobs import events, idempotency, listing, rows
 from serve_app.workflows.jobs.database import Database
 from serve_app.workflows.jobs.events import JobEvent, state_event
@@ -30,6 +30,8 @@ from serve_app.workflows.jobs.tables import (
     step_row,
 )
 
+_LATER_S = 60.0
+
 
 class Catalogue:
     """Jobs by id. All methods raise ``NotReady`` where the database does not answer."""
@@ -38,10 +40,11 @@ class Catalogue:
         self._database = database
         database.create(TABLES)
 
-    async def add(self, job: Job, key: IdempotencyKey | None = None) -> str:
+    async def add(self, job: Job, most_queued: int, key: IdempotencyKey | None = None) -> str:
         """Accept ``job``, unless ``key`` was given before: return the id of the accepted one.
 
-        Raises ``IdempotencyKeyReused`` if ``key`` was given with another request.
+        Raises ``IdempotencyKeyReused`` if ``key`` was given with another request, and
+        ``Overloaded`` where ``most_queued`` jobs are queued.
         """
 
         def work(connection: sa.Connection) -> str:
@@ -49,6 +52,8 @@ class Catalogue:
                 if known := idempotency.known_job(connection, key):
                     return known
                 idempotency.remember(connection, key, job.id)
+            if rows.queued(connection, most_queued) >= most_queued:
+                raise Overloaded("Too many jobs are queued. Send it again later.", None, _LATER_S)
             connection.execute(sa.insert(JOBS).values(job_row(job)))
             connection.execute(sa.insert(STEPS), [step_row(job.id, step) for step in job.steps])
             rows.refer(connection, job.id, job.plan.inputs, owned=True)

@@ -67,6 +67,14 @@ def steps(connection: sa.Connection, job_id: str) -> tuple[StepRecord, ...]:
     return tuple(step_of(row) for row in connection.execute(wanted).mappings())
 
 
+def queued(connection: sa.Connection, most: int) -> int:
+    """How many jobs are queued, counted up to ``most``."""
+    some = sa.select(JOBS.c.id).where(JOBS.c.state == str(JobState.QUEUED)).limit(most)
+    return int(
+        connection.execute(sa.select(sa.func.count()).select_from(some.subquery())).scalar_one()
+    )
+
+
 def is_on(connection: sa.Connection, job_id: str, run: int) -> bool:
     """Whether the job is, until the end of the transaction, to be worked on by this run."""
     try:

@@ -182,7 +182,8 @@ class JobService:
     async def submit(self, plan: JobPlan, key: IdempotencyKey | None = None) -> Job:
         """Accept a job; with a known ``key`` it is the job that was accepted before.
 
-        Raises ``IdempotencyKeyReused`` if the key was given with another request.
+        Raises ``IdempotencyKeyReused`` if the key was given with another request, and
+        ``Overloaded`` where too many jobs are queued.
         """
         return await self._accept(Job.accepted(plan), key)
 
@@ -261,7 +262,7 @@ class JobService:
             raise WrongState("The job was started again meanwhile.")
 
     async def _accept(self, job: Job, key: IdempotencyKey | None) -> Job:
-        accepted_id = await self._catalogue.add(job, key)
+        accepted_id = await self._catalogue.add(job, self._jobs.queued, key)
         if accepted_id != job.id:
             return await self._catalogue.job(accepted_id)
         await self._require_inputs(job)

@@ -122,6 +122,30 @@ async def test_one_user_leaves_room_for_another(jobs: Jobs, engine: Engine) -> N
             assert (await ended(service, job_id)).state is DONE
 
 
+async def test_a_full_queue_takes_no_more_jobs_but_knows_those_it_has(
+    jobs_anywhere: Jobs, engine: Engine
+) -> None:
+    jobs = jobs_anywhere
+    hold = asyncio.Event()
+    plan = edits((await jobs.store(), "make it blue"))
+    key = IdempotencyKey.of("a key", plan.to_json())
+    late = IdempotencyKey.of("a late key", plan.to_json())
+    async with jobs.running(FaultyEditor(engine, hold=hold), running=1, queued=2) as service:
+        await running(service, await submitted(service, plan))
+        second = await service.submit(plan, key)
+        third = await submitted(service, plan)
+        with pytest.raises(Overloaded) as refused:
+            await service.submit(plan, late)
+        assert refused.value.retry_after_s is not None
+        with pytest.raises(Overloaded):
+            await service.fork(second.id, Fork(0))
+        assert (await service.submit(plan, key)).id == second.id
+        assert len((await service.page(JobQuery())).jobs) == 3
+        hold.set()
+        await ended(service, third)
+        assert (await service.submit(plan, late)).id not in (second.id, third)
+
+
 async def test_jobs_of_higher_priority_run_first(jobs: Jobs, engine: Engine) -> None:
     image = await jobs.store()
     hold = asyncio.Event()
