@@ -91,9 +91,11 @@ class WebhookSender:
             return
         # The configuration may have changed since the job was accepted.
         allowed = may_be_called(url, self._config.hosts)
-        status, trouble = None, "the host is not configured any more"
-        if allowed:
-            status, trouble = await self._post(url, job, f"{job_id}.{run}")
+        status, trouble = (
+            await self._post(url, job, f"{job_id}.{run}")
+            if allowed
+            else (None, "the host is not configured any more")
+        )
         heard = status is not None and status in _ANSWERED
         last = not allowed or number > len(self._config.pauses_s)
         state = {
