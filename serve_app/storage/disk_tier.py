@@ -66,26 +66,19 @@ class DiskTier:
     def get(self, key: str) -> EditResult | None:
         """Read an entry and note its use; ``None`` if it is missing, damaged or unreadable."""
         name = _file_name(key)
-        path = self._folder / name
+        result = None
         with self._degrading("read"):
             try:
-                data = path.read_bytes()
-                result = _decode(key, data)
+                result = _decode(key, (self._folder / name).read_bytes())
             except FileNotFoundError:
-                self._forget(name)
-                return None
+                pass
             except DamagedEntryError:
                 logger.warning("A damaged entry of the disk cache was removed")
                 self._remove(name)
                 return None
-            with self._index_lock, self._degrading("touch"):
-                try:
-                    os.utime(path)  # so that the order survives a restart
-                except FileNotFoundError:  # evicted since it was read
-                    return result
-                self._remember(name, len(data))
-            return result
-        return None
+            with self._degrading("touch"):
+                self._note_use(name)
+        return result
 
     def put(self, key: str, result: EditResult) -> None:
         """Store a result; one that is larger than the tier is not kept."""
@@ -97,7 +90,7 @@ class DiskTier:
         with self._write_lock, self._degrading("write"):
             self._make_room(size)
             write_atomically(self._folder / name, [head, result.png], durable=False)
-            self._remember(name, size)
+            self._note_use(name)
 
     def discard(self, key: str) -> None:
         """Remove the entry of ``key``, if there is one."""
@@ -130,6 +123,19 @@ class DiskTier:
             # First the file: bytes that can't be freed must go on counting.
             (self._folder / name).unlink(missing_ok=True)
             self._forget(name)
+
+    def _note_use(self, name: str) -> None:
+        """Make an entry the latest, counted as it is now.
+
+        Since it was read or written, another thread may have evicted it or written it again.
+        """
+        path = self._folder / name
+        with self._index_lock:
+            try:
+                os.utime(path)  # so that the order survives a restart
+                self._remember(name, path.stat().st_size)
+            except FileNotFoundError:
+                self._forget(name)
 
     def _remember(self, name: str, size: int) -> None:
         with self._index_lock:

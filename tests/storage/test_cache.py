@@ -286,6 +286,28 @@ class TestDisk:
         tier.discard("a")
         assert tier.nbytes == 0
 
+    @pytest.mark.parametrize("there_before", [False, True])
+    def test_an_entry_that_is_written_while_it_is_read_is_counted(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there_before: bool
+    ) -> None:
+        tier = DiskTier(tmp_path, MIB)
+        smaller, larger = edit_result(png=b"1"), edit_result(png=b"1" * 1000)
+        if there_before:
+            tier.put("a", smaller)
+        read = Path.read_bytes
+
+        def overtaken(path: Path) -> bytes:
+            try:
+                return read(path)
+            finally:
+                tier.put("a", larger)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "read_bytes", overtaken)
+            assert tier.get("a") == (smaller if there_before else None)
+        assert tier.nbytes == sum(map(len, files_below(tmp_path).values()))
+        assert tier.get("a") == larger
+
     async def test_many_threads(self, tmp_path: Path) -> None:
         size = len(disk_tier._encode_head("00", edit_result())) + 1000
         tier = DiskTier(tmp_path, 5 * size)
