@@ -20,6 +20,9 @@ from skimage import data as photos
 from serve_app.images.pixels import RGB
 
 ROOT = Path(__file__).parent.parent
+# Set where pytest-xdist starts its processes, and consoles would keep to it.
+for terminal_size in ("COLUMNS", "LINES"):
+    os.environ.pop(terminal_size, None)
 os.environ.setdefault("QWEN_EDIT_WEBHOOK_SECRET", "a secret of the tests")
 REQUEST_S = 20.0
 """Longest edit of the test service: above every edit that should finish, busy machine or not."""

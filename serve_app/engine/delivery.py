@@ -40,10 +40,12 @@ class Delivery:
         """Deliver ``result``, unless the caller has gone."""
         with self._lock:
             self.failures = 0
-        with suppress(InvalidStateError):
+            self.finished += 1  # before, so that whoever has the result finds it counted
+        try:
             ticket.future.set_result(result)
+        except InvalidStateError:
             with self._lock:
-                self.finished += 1
+                self.finished -= 1
 
     def fail(self, ticket: Ticket, error: Exception) -> None:
         """Deliver ``error``; what is not one of ours is logged and hidden behind one that is."""
