@@ -39,6 +39,8 @@ _WEBHOOKS_AT_ONCE = 1000  # most of them in a pause
 _WEBHOOKS_POLL_S = 0.5
 """Looking into a queue costs 6 ms of a core, and nobody waits for a webhook as for a job."""
 
+_NOTIFICATIONS_POLL_S = 0.05
+
 _AT_ONCE = 500
 _GOING_ON = ("ENQUEUED", "DELAYED", "PENDING")
 _RECOVERIES = 1_000_000
@@ -75,6 +77,8 @@ class DurableRuns:
                 "application_version": "1",
                 "log_level": "WARNING",
                 "use_listen_notify": False,
+                # No run waits for a notification, but closing waits for the next look for them.
+                "notification_listener_polling_interval_sec": _NOTIFICATIONS_POLL_S,
             }
         )
         self._run_job = self._registered("job", run_job)

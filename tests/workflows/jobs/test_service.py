@@ -112,13 +112,15 @@ async def test_one_user_leaves_room_for_another(jobs: Jobs, engine: Engine) -> N
     editor = FaultyEditor(engine, hold=hold)
     async with jobs.running(editor, running=2, running_per_user=1) as service:
         plans = [edits((image, f"make it {n}"), user="studio") for n in range(3)]
-        first, second, third = [await submitted(service, plan) for plan in plans]
-        await running(service, first)
+        ids = [await submitted(service, plan) for plan in plans]
         other = await submitted(service, edits((image, "make it red"), user="agency"))
         await running(service, other)
-        assert [(await service.get(one)).state for one in (second, third)] == [JobState.QUEUED] * 2
+        while len(editor.jobs) < 2:
+            await asyncio.sleep(0.01)
+        states = [(await service.get(one)).state for one in ids]
+        assert sorted(states) == [JobState.QUEUED, JobState.QUEUED, JobState.RUNNING]
         hold.set()
-        for job_id in (first, second, third, other):
+        for job_id in (*ids, other):
             assert (await ended(service, job_id)).state is DONE
 
 
@@ -156,6 +158,8 @@ async def test_jobs_of_higher_priority_run_first(jobs: Jobs, engine: Engine) -> 
         ids = [
             await submitted(service, edits((image, f"make it {n}"), priority=n)) for n in (1, 9, 5)
         ]
+        while len(await service._runs.known([(one, 1) for one in ids])) < len(ids):
+            await asyncio.sleep(0.01)
         hold.set()
         for job_id in ids:
             await ended(service, job_id)
