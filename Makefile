@@ -20,7 +20,7 @@ demo: $(INSTALLED) ## serve configs/local.yaml, edit samples, keep serving (ONCE
 	$(BIN)/qwen-edit demo configs/local.yaml --port $(PORT) $(if $(ONCE),--once)
 
 test: $(INSTALLED) ## run the tests
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2
 
 test-slow: $(INSTALLED) ## run what is too long for every run
 	$(BIN)/pytest -m slow

@@ -16,17 +16,32 @@ import pytest
 import yaml
 from PIL import Image
 from skimage import data as photos
+from xdist.scheduler import LoadScopeScheduling
 
 from serve_app.images.pixels import RGB
 
 ROOT = Path(__file__).parent.parent
+# Two processes of tests share two cores: more threads would wait for each other, spinning.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Set where pytest-xdist starts its processes, and consoles would keep to it.
 for terminal_size in ("COLUMNS", "LINES"):
     os.environ.pop(terminal_size, None)
 os.environ.setdefault("QWEN_EDIT_WEBHOOK_SECRET", "a secret of the tests")
-REQUEST_S = 20.0
+REQUEST_S = 40.0
 """Longest edit of the test service: above every edit that should finish, busy machine or not."""
+NEEDS_CLUSTER = ("tests/integration/", "tests/test_readme.py")
 PHOTOS = ("astronaut", "coffee", "chelsea")
+
+
+class OneCluster(LoadScopeScheduling):  # type: ignore[misc]
+    """Modules are spread over the processes; what needs the Ray cluster stays in one of them."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "cluster" if nodeid.startswith(NEEDS_CLUSTER) else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneCluster:
+    return OneCluster(config, log)
 
 
 def photo(name: str, size: tuple[int, int] | None = None) -> RGB:
