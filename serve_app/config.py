@@ -402,6 +402,9 @@ class JobsConfig(Section):
         30 * 24 * 3600.0,
         description="Ended jobs are erased after so long with their inputs and results, seconds.",
     )
+    watchers: PositiveInt = Field(
+        100, description="Streams of jobs' events open per ingress; more get 429."
+    )
     webhooks: WebhooksConfig = WebhooksConfig()
 
 
@@ -540,6 +543,15 @@ class ServiceConfig(Section):
             raise ValueError(
                 "`deployments.editor.max_ongoing_requests` must be above `engine.max_pending`, or "
                 "requests would queue without end instead of being refused"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _watchers_leave_room(self) -> Self:
+        if self.jobs.watchers >= self.deployments.ingress.max_ongoing_requests:
+            raise ValueError(
+                "`jobs.watchers` must be below `deployments.ingress.max_ongoing_requests`, or "
+                "nobody could send a request while so many watch"
             )
         return self
 

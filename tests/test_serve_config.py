@@ -123,6 +123,7 @@ def test_keys_that_serve_would_ignore_are_refused(
             ("applications", 0, "args", "model", "memory"),
             {"quantization": "int8", "gguf": "/models/transformer.gguf"},
         ),
+        (("applications", 0, "args", "jobs"), {"watchers": 200}),
         (("applications", 0, "args", "deployments", "cache"), {"max": 2}),
         (("applications", 0, "args", "deployments", "router"), {"min": 3, "max": 2}),
         (("applications", 0, "args", "planning", "edit_types"), {"semantics": {}}),

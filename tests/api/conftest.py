@@ -48,7 +48,11 @@ from tests.images.containers import photo, saved
 from tests.workflows.jobs.prepared import put_sqlite
 
 LIMITS = LimitsConfig()
-JOBS = JobsConfig(poll_s=0.02, webhooks=WebhooksConfig(hosts=("127.0.0.1",), pauses_s=(0.05,)))
+JOBS = JobsConfig(
+    poll_s=0.02,
+    watchers=5,
+    webhooks=WebhooksConfig(hosts=("127.0.0.1",), pauses_s=(0.05,)),
+)
 MODEL = "qwen-image-edit"
 STEPS = 3
 ADAPTER = AdapterDescription("watercolor.v2", "a" * 64, 1234)

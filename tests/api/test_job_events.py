@@ -8,7 +8,7 @@ from contextlib import aclosing, suppress
 import pytest
 
 from serve_app.errors import NotFound
-from tests.api.conftest import STEPS, Surface
+from tests.api.conftest import JOBS, STEPS, Surface, check_error
 from tests.api.job_client import (
     FAILING,
     Event,
@@ -111,6 +111,20 @@ async def test_a_stream_ends_with_a_job_that_never_ran(surface: Surface) -> None
     await LeavingReader(surface, job, lambda event: event.name == "state").read()
     await steer(surface, job, "cancel")
     assert states(await reading) == ["queued", "cancelled"]
+
+
+async def test_so_many_watch_and_no_more(surface: Surface) -> None:
+    job = await accepted(surface)
+    path = job["links"]["events"]
+    for _ in range(2):  # whoever has left takes no place
+        await LeavingReader(surface, job, lambda event: event.name == "state").read()
+    reading = [asyncio.create_task(surface.client.get(path)) for _ in range(JOBS.watchers + 1)]
+    (refused,), others = await asyncio.wait(reading, return_when=asyncio.FIRST_COMPLETED)
+    check_error(refused.result(), 429, "overloaded")
+    assert int(refused.result().headers["retry-after"]) > 0
+    await steer(surface, job, "cancel")
+    assert [(await each).status_code for each in others] == [200] * JOBS.watchers
+    assert states(await watched(surface, job)) == ["queued", "cancelled"]
 
 
 async def test_a_job_that_is_run_again_is_one_story(running: Surface) -> None:

@@ -20,6 +20,7 @@ from serve_app.api.event_stream import EventStream, event
 from serve_app.api.job_fields import ListFields
 from serve_app.api.job_parsing import parse_fork, parse_job
 from serve_app.api.model_fields import parse_model
+from serve_app.api.places import Places
 from serve_app.errors import InvalidRequest, NotFound
 from serve_app.workflows.jobs.events import JobEvent
 from serve_app.workflows.jobs.idempotency import IdempotencyKey
@@ -31,12 +32,16 @@ SPECIFICATION = "job"
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _EVENT_ID = re.compile(r"[0-9]{1,18}")
+_LATER_S = 5.0
 
 
 def router(context: Context) -> APIRouter:
     """Routes for work that outlives its request."""
     routes = APIRouter(tags=["jobs"])
     jobs = context.jobs
+    watchers = Places(
+        context.jobs_config.watchers, "Too many jobs are watched. Come back later.", _LATER_S
+    )
 
     @routes.post(
         "/v1/jobs",
@@ -84,7 +89,8 @@ def router(context: Context) -> APIRouter:
         responses=documentation.EVENT_RESPONSES,
     )
     async def watch_job(job_id: str, request: Request) -> Response:
-        return EventStream(_encoded(jobs.events(_known(job_id), _last_event_id(request))))
+        events = jobs.events(_known(job_id), _last_event_id(request))
+        return EventStream(_encoded(events, watchers))
 
     @routes.post(
         "/v1/jobs/{job_id}/cancel",
@@ -169,7 +175,10 @@ def _accepted(job: Job) -> Response:
     return JSONResponse(job.to_json(), 202, {"location": f"/v1/jobs/{job.id}"})
 
 
-async def _encoded(events: AsyncGenerator[JobEvent, None]) -> AsyncGenerator[bytes, None]:
-    async with aclosing(events):
-        async for one in events:
-            yield event(one.name, one.data, one.id)
+async def _encoded(
+    events: AsyncGenerator[JobEvent, None], watchers: Places
+) -> AsyncGenerator[bytes, None]:
+    with watchers.taken():
+        async with aclosing(events):
+            async for one in events:
+                yield event(one.name, one.data, one.id)
