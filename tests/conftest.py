@@ -27,7 +27,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 for terminal_size in ("COLUMNS", "LINES"):
     os.environ.pop(terminal_size, None)
 os.environ.setdefault("QWEN_EDIT_WEBHOOK_SECRET", "a secret of the tests")
-REQUEST_S = 40.0
+REQUEST_S = 60.0
 """Longest edit of the test service: above every edit that should finish, busy machine or not."""
 NEEDS_CLUSTER = ("tests/integration/", "tests/test_readme.py")
 PHOTOS = ("astronaut", "coffee", "chelsea")

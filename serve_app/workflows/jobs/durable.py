@@ -163,13 +163,23 @@ class DurableRuns:
         await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
 
     def _registered(self, name: str, function: Callable[..., Coroutine[Any, Any, None]]) -> Any:
-        """``function`` as a workflow of DBOS, in tasks that can be stopped.
+        """``function`` as a workflow of DBOS, in tasks of this loop that can be stopped.
 
-        DBOS records what a workflow returns and raises, but not that it was cancelled.
+        DBOS records what a workflow returns and raises, but not that it was cancelled. It has a
+        loop of its own, which it takes whenever this one is not running.
         """
 
-        async def run(*arguments: Any) -> None:
+        loop = asyncio.get_running_loop()
+
+        async def here(*arguments: Any) -> None:
             await self._spawned(function(*arguments))
+
+        async def run(*arguments: Any) -> None:
+            if asyncio.get_running_loop() is loop:
+                await here(*arguments)
+            else:
+                there = asyncio.run_coroutine_threadsafe(here(*arguments), loop)
+                await asyncio.wrap_future(there)
 
         return DBOS.workflow(name=name, max_recovery_attempts=_RECOVERIES)(run)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 from dbos import DBOS
 
 from serve_app.workflows.jobs.database import Database, database_url
-from serve_app.workflows.jobs.durable import DurableRuns
+from serve_app.workflows.jobs.durable import DurableRuns, once
 
 FIVE = range(5)
 
@@ -48,3 +49,33 @@ async def test_the_limits_of_a_launch_hold_from_its_first_run_on(
     finally:
         await now.close()
         opened.close()
+
+
+def test_a_run_that_begins_while_the_loop_rests_waits_for_it(
+    database: str | None, tmp_path: Path
+) -> None:
+    url = database_url(database, tmp_path)
+    opened = Database(url)
+    runs = DurableRuns(url, jobs=1, jobs_per_user=1, poll_s=0.02)
+    loops: asyncio.Queue[asyncio.AbstractEventLoop] = asyncio.Queue()
+
+    async def run_job(job_id: str, run: int) -> None:
+        loops.put_nowait(asyncio.get_running_loop())
+        await once("a step", nothing)
+
+    async def nothing() -> None:
+        loops.put_nowait(asyncio.get_running_loop())
+
+    async def begin() -> None:
+        await runs.launch(run_job, no_webhook)
+        await runs.enqueue("job-0", 1, None, 5)
+
+    with asyncio.Runner() as runner:
+        runner.run(begin())
+        while not DBOS.list_workflows(status="PENDING"):
+            time.sleep(0.01)
+        assert {runner.run(loops.get()), runner.run(loops.get())} == {runner.get_loop()}
+        while not DBOS.list_workflows(status="SUCCESS"):
+            runner.run(asyncio.sleep(0.01))
+        runner.run(runs.close())
+    opened.close()
