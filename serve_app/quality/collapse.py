@@ -7,7 +7,8 @@ a flatness of exp(-Euler's gamma) = 0.56 whatever its strength.
 
 Drawings, posters and products on white are poor by nature: black letters on white have 0.2
 bits. So a result need not have more than half of what its original has, nor be less flat.
-A small product cut out of a rich photo onto white still has 0.6 bits.
+A small product cut out of a rich photo onto white still has 0.6 bits. What was full of contrast
+has faded away with less than a tenth of it left, though that may be more than a dull photo has.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from serve_app.quality.subject import Luma, Subject
 
 _BEYOND = 0.03
 """Share of a picture that is of more than two plain shades; a product on white has 0.05."""
+
+_FADED = 0.1
+"""Contrast that is left, as a share of the original's."""
 
 _PLAIN = 1.0
 """Standard deviation of luma, 0..255: below it there is nothing to see, whatever was asked."""
@@ -35,14 +39,14 @@ def collapse(subject: Subject) -> Measurement:
     1 is just enough for a picture.
     """
     config, image, original = subject.config, subject.result_luma, subject.original_luma
-    deviation = float(image.std())
+    deviation, before = float(image.std()), float(original.std())
     entropy = luma_entropy(image)
     flatness = spectral_flatness(image)
     margin = (
         10.0
         if deviation >= _PLAIN and _much_is_left(subject)
         else min(
-            _share(deviation, min(config.collapse_std, float(original.std()) / 2)),
+            _share(deviation, max(min(config.collapse_std, before / 2), before * _FADED)),
             _share(entropy, min(config.collapse_entropy, luma_entropy(original) / 2)),
             _share(max(config.collapse_flatness, spectral_flatness(original)), flatness),
             _share(beyond_two_levels(image), min(_BEYOND, beyond_two_levels(original) / 2)),

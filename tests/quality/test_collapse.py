@@ -110,3 +110,11 @@ def test_luma_is_bt601() -> None:
 def test_not_finite_fails() -> None:
     assert value(finite(judged(photo(), is_finite=True))) == 1
     assert value(finite(judged(photo(), is_finite=False))) == 0
+
+
+@pytest.mark.parametrize(("contrast", "passes"), [(0.08, False), (0.3, True)])
+def test_what_has_faded_away_fails_however_rich_it_was(contrast: float, passes: bool) -> None:
+    rich = np.clip((photo().astype(float) - 128) * 3 + 128, 0, 255).round().astype(np.uint8)
+    faded = (128 + contrast * (rich.astype(float) - 128)).round().astype(np.uint8)
+    assert luma(faded).std() > 6
+    assert (value(collapse(pair(rich, faded))) >= 1) == passes
