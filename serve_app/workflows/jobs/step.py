@@ -7,10 +7,10 @@ import logging
 import random
 import time
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from serve_app.config import JobsConfig
 from serve_app.edits.request import EditRequest
@@ -78,10 +78,9 @@ class StepRunner:
         if known is None or known.state.final:
             return
         started = replace(known, state=JobState.RUNNING, started_at=time.time())
-        await self._put(job, started)
         begun = time.monotonic()
         try:
-            outcome = await self._cancellable(job, started, image_ids)
+            outcome = await self._cancellable(job.id, self._started(job, started, image_ids))
         except EditServiceError as error:
             ended = replace(started, state=JobState.FAILED, error=error_record(error))
         else:
@@ -100,10 +99,10 @@ class StepRunner:
         self._feed.stir(job.id)
 
     async def _cancellable(
-        self, job: Job, record: StepRecord, image_ids: Sequence[str]
+        self, job_id: str, work: Coroutine[Any, Any, EditOutcome]
     ) -> EditOutcome:
-        task = asyncio.create_task(self._patiently(job, record, image_ids))
-        self._running[job.id].add(task)
+        task = asyncio.create_task(work)
+        self._running[job_id].add(task)
         try:
             return await task
         except asyncio.CancelledError:
@@ -113,9 +112,15 @@ class StepRunner:
                 raise  # the process is about to end
             raise _NotWanted from None
         finally:
-            self._running[job.id].discard(task)
-            if not self._running[job.id]:
-                del self._running[job.id]
+            self._running[job_id].discard(task)
+            if not self._running[job_id]:
+                del self._running[job_id]
+
+    async def _started(self, job: Job, record: StepRecord, image_ids: Sequence[str]) -> EditOutcome:
+        # Within what a cancellation stops: one that comes before this is kept ends it here, one
+        # that comes after finds it running.
+        await self._put(job, record)
+        return await self._patiently(job, record, image_ids)
 
     async def _patiently(
         self, job: Job, record: StepRecord, image_ids: Sequence[str]

@@ -17,8 +17,9 @@ from serve_app.errors import (
     WrongState,
 )
 from serve_app.workflows.jobs.again import Fork
+from serve_app.workflows.jobs.catalogue import Catalogue
 from serve_app.workflows.jobs.idempotency import IdempotencyKey
-from serve_app.workflows.jobs.job import JobState
+from serve_app.workflows.jobs.job import JobState, StepRecord
 from serve_app.workflows.jobs.listing import JobQuery
 from serve_app.workflows.jobs.plan import JobPlan, StepPlan
 from serve_app.workflows.jobs.service import JobService
@@ -236,6 +237,32 @@ async def test_a_queued_job_is_cancelled_and_never_runs(jobs: Jobs, engine: Engi
         hold.set()
         assert (await ended(service, third)).state is DONE
     assert [job.prompt for job in editor.jobs] == ["make it blue", "make it green"]
+
+
+async def test_a_job_that_is_cancelled_just_before_its_edit_does_not_begin_it(
+    jobs_anywhere: Jobs, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = jobs_anywhere
+    image = await jobs.store()
+    editor = FaultyEditor(engine)
+    kept, go_on = asyncio.Event(), asyncio.Event()
+    put_step = Catalogue.put_step
+
+    async def slow_put_step(self: Catalogue, job_id: str, run: int, record: StepRecord) -> bool:
+        done = await put_step(self, job_id, run, record)
+        kept.set()
+        await go_on.wait()
+        return done
+
+    monkeypatch.setattr(Catalogue, "put_step", slow_put_step)
+    async with jobs.running(editor, running=1, running_per_user=1) as service:
+        first = await submitted(service, edits((image, "make it blue")))
+        await kept.wait()
+        assert (await service.cancel(first)).state is CANCELLED
+        go_on.set()
+        second = await submitted(service, edits((image, "make it red")))
+        assert (await ended(service, second)).state is DONE
+    assert [job.prompt for job in editor.jobs] == ["make it red"]
 
 
 async def test_a_retry_begins_at_the_step_that_failed(jobs_anywhere: Jobs, engine: Engine) -> None:
