@@ -77,9 +77,9 @@ class WebhookSender:
         """Tell of a run's end until it is heard or all attempts are used up; a durable run."""
         for number, wait_s in enumerate((0.0, *self._config.pauses_s), 1):
             await pause(wait_s)
-            await once(f"attempt {number}", partial(self._attempt, job_id, run, number))
             if await self._settled(job_id, run):
                 return
+            await once(f"attempt {number}", partial(self._attempt, job_id, run, number))
 
     async def _attempt(self, job_id: str, run: int, number: int) -> None:
         try:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from dbos import DBOS, WorkflowStatus
 
 from serve_app.config import WebhooksConfig
 from serve_app.engine.engine import Engine
@@ -97,6 +98,24 @@ async def test_the_end_is_told_with_a_signature(jobs_anywhere: Jobs) -> None:
     assert json.loads(body)["type"] == "job.succeeded"
     assert json.loads(body)["data"]["id"] == job.id
     assert [event.data["state"] for event in events if event.name == "webhook"] == ["delivered"]
+
+
+async def test_what_was_heard_is_not_told_again(jobs: Jobs) -> None:
+    """Whoever looks for ends that nobody was told of may have looked just before."""
+    async with receiving(200) as receiver, jobs.running() as service:
+        job = await submitted(service, jobs, receiver.url)
+        await told(service, job.id, "delivered")
+        while len(await webhooks("SUCCESS")) < 1:
+            await asyncio.sleep(0.02)
+        await service._runs.enqueue_webhook(job.id, job.run)
+        while len(await webhooks("SUCCESS")) < 2:
+            await asyncio.sleep(0.02)
+    assert len(receiver.received) == 1
+
+
+async def webhooks(status: str) -> list[WorkflowStatus]:
+    """Deliveries that are in this state."""
+    return await DBOS.list_workflows_async(status=status, name="webhook")
 
 
 async def test_it_is_told_again_until_it_is_heard(jobs: Jobs) -> None:
