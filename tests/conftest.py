@@ -14,6 +14,7 @@ import numpy as np
 import psutil
 import pytest
 import yaml
+from hypothesis import HealthCheck, settings
 from PIL import Image
 from skimage import data as photos
 from xdist.scheduler import LoadScopeScheduling
@@ -27,6 +28,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 for terminal_size in ("COLUMNS", "LINES"):
     os.environ.pop(terminal_size, None)
 os.environ.setdefault("QWEN_EDIT_WEBHOOK_SECRET", "a secret of the tests")
+# How long an example takes depends on the machine and what else it does.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 REQUEST_S = 60.0
 """Longest edit of the test service: above every edit that should finish, busy machine or not."""
 NEEDS_CLUSTER = ("tests/integration/", "tests/test_readme.py")

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from serve_app.config import EngineConfig
+from serve_app.config import EngineConfig, SchedulingConfig
 from serve_app.edits.job import EditedImage, EditJob, EditorEvent, Preview, Queued, StepDone
 from serve_app.edits.request import ExactSize
 from serve_app.engine.canvas import Layout
@@ -255,8 +255,10 @@ async def test_a_full_queue_says_when_it_is_done_by_the_measured_steps(small: Ch
 
 
 async def test_those_who_wait_are_told_their_place_first(small: Checkpoint) -> None:
+    # However much the first has left to do, the second is not to overtake it.
+    config = EngineConfig(max_batch_size=1, scheduling=SchedulingConfig(priority_s=1e6))
     async with (
-        running(small, EngineConfig(max_batch_size=1)) as engine,
+        running(small, config) as engine,
         aclosing(engine.stream(job(steps=10_000, priority=9))) as first,
     ):
         await anext(first)
