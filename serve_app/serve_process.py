@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -38,7 +39,7 @@ def serving(
     what is deployed on it, and take it down in the end. The process leads a session, so that
     Ctrl-C reaches this process first.
     """
-    with log.open("wb") as output:
+    with log.open("wb") as output, _interruptions_noted() as noted:
         process = subprocess.Popen(
             [sys.executable, "-c", _SERVE, "run", str(config)],
             stdin=subprocess.DEVNULL,
@@ -48,9 +49,30 @@ def serving(
             env={**os.environ, "RAY_ADDRESS": "local", **(environment or {})},
         )
     try:
+        if noted:
+            raise KeyboardInterrupt
         yield process
     finally:
         _stop(process)
+
+
+@contextmanager
+def _interruptions_noted() -> Iterator[list[int]]:
+    """Note SIGINT and SIGTERM, which must not lose a process that is just being started.
+
+    Only where they could: they are raised in the main thread.
+    """
+    noted: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield noted
+        return
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(each, lambda number, _: noted.append(number)) for each in signals]
+    try:
+        yield noted
+    finally:
+        for each, handler in zip(signals, before, strict=True):
+            signal.signal(each, handler or signal.SIG_DFL)
 
 
 def wait_until_ready(process: subprocess.Popen[bytes], base_url: str, log: Path) -> None:

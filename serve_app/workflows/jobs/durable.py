@@ -12,6 +12,7 @@ import itertools
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from dbos import (
@@ -59,6 +60,7 @@ class DurableRuns:
         self._jobs = jobs
         self._jobs_per_user = min(jobs, jobs_per_user)
         self._poll_s = poll_s
+        self._closing = False
         self._run_job: Any = None
         self._notify: Any = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -155,12 +157,17 @@ class DurableRuns:
 
     async def close(self) -> None:
         """Stop; runs that are going on are left as they are to whoever launches next."""
+        self._closing = True  # its queues are looked at until it is destroyed
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        # DBOS had put its own in place, and is about to shut it down.
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
-        await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
+        loop = asyncio.get_running_loop()
+        # DBOS had put its own in place and shuts it down, whatever others would do in it.
+        loop.set_default_executor(ThreadPoolExecutor())
+        with ThreadPoolExecutor(1) as apart:
+            await loop.run_in_executor(apart, partial(DBOS.destroy, destroy_registry=True))
+        # A run that it began meanwhile has put its own there once more.
+        loop.set_default_executor(ThreadPoolExecutor())
 
     def _registered(self, name: str, function: Callable[..., Coroutine[Any, Any, None]]) -> Any:
         """``function`` as a workflow of DBOS, in tasks of this loop that can be stopped.
@@ -175,6 +182,8 @@ class DurableRuns:
             await self._spawned(function(*arguments))
 
         async def run(*arguments: Any) -> None:
+            if self._closing:
+                raise asyncio.CancelledError  # left as it is, like those that are going on
             if asyncio.get_running_loop() is loop:
                 await here(*arguments)
             else:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from pathlib import Path
 
+import pytest
 from dbos import DBOS
 
 from serve_app.workflows.jobs.database import Database, database_url
@@ -78,4 +79,35 @@ def test_a_run_that_begins_while_the_loop_rests_waits_for_it(
         while not DBOS.list_workflows(status="SUCCESS"):
             runner.run(asyncio.sleep(0.01))
         runner.run(runs.close())
+    opened.close()
+
+
+async def test_a_run_that_is_taken_while_it_closes_is_left_to_the_next_launch(
+    database: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = database_url(database, tmp_path)
+    opened = Database(url)
+    begun: asyncio.Queue[str] = asyncio.Queue()
+
+    async def run_job(job_id: str, run: int) -> None:
+        begun.put_nowait(job_id)
+
+    runs = DurableRuns(url, jobs=1, jobs_per_user=1, poll_s=0.02)
+    await runs.launch(run_job, no_webhook)
+    loop, destroy = asyncio.get_running_loop(), DBOS.destroy
+
+    def late_destroy(**options: bool) -> None:
+        asyncio.run_coroutine_threadsafe(runs.enqueue("job-0", 1, None, 5), loop).result()
+        while not DBOS.list_workflows(status="PENDING"):
+            time.sleep(0.01)
+        destroy(**options)
+
+    monkeypatch.setattr(DBOS, "destroy", late_destroy)
+    await runs.close()
+    assert begun.empty()
+    monkeypatch.undo()
+    again = DurableRuns(url, jobs=1, jobs_per_user=1, poll_s=0.02)
+    await again.launch(run_job, no_webhook)
+    assert await begun.get() == "job-0"
+    await again.close()
     opened.close()
