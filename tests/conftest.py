@@ -27,6 +27,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Set where pytest-xdist starts its processes, and consoles would keep to it.
 for terminal_size in ("COLUMNS", "LINES"):
     os.environ.pop(terminal_size, None)
+# Servers of tests are on this machine, whatever proxy there is.
+for no_proxy in ("NO_PROXY", "no_proxy"):
+    os.environ[no_proxy] = "127.0.0.1,localhost"
 os.environ.setdefault("QWEN_EDIT_WEBHOOK_SECRET", "a secret of the tests")
 # How long an example takes depends on the machine and what else it does.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -133,7 +133,8 @@ async def test_the_process_that_runs_jobs_is_killed_and_nothing_is_done_twice(
     )
     for kill_in_step in (0, 2):
         await in_step(client, job["id"], kill_in_step)
-        killed = service.pid("Jobs")
+        while (killed := service.pid("Jobs")) is None:
+            await asyncio.sleep(0.05)
         psutil.Process(killed).kill()
         while service.pid("Jobs") in (killed, None):
             await asyncio.sleep(0.05)
