@@ -23,7 +23,7 @@ from pebble import ProcessExpired, ProcessPool
 
 from serve_app.config import LimitsConfig
 from serve_app.errors import ImageTooSlow, NotReady, Overloaded, UnusableImage
-from serve_app.images.decoding import decode
+from serve_app.images.decoding import decode, decode_opacity
 from serve_app.images.limits import check_bytes
 from serve_app.images.mask_reading import read_mask, read_stored_mask
 from serve_app.images.masks import EditMask
@@ -86,6 +86,10 @@ class DecodePool:
         when the last task that awaits this image is cancelled.
         """
         return await self._read(self._decoder, data, param, stored)
+
+    async def read_opacity(self, data: bytes, param: str = "image") -> DecodedImage:
+        """Read how opaque ``data`` is, as ``decoding.decode_opacity``; rules as in ``decode``."""
+        return await self._read(decode_opacity, data, param, False)
 
     async def read_mask(
         self, data: bytes, param: str = "mask", *, stored: bool = False

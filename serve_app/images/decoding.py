@@ -15,9 +15,9 @@ from PIL import ExifTags, Image
 
 from serve_app.config import LimitsConfig
 from serve_app.errors import EditServiceError, UnusableImage
-from serve_app.images.colour import to_srgb
+from serve_app.images.colour import split_alpha, to_srgb
 from serve_app.images.limits import FORMATS, check_bytes, check_header, too_many_pixels
-from serve_app.images.pixels import DecodedImage
+from serve_app.images.pixels import RGB, DecodedImage
 
 T = TypeVar("T")
 
@@ -42,6 +42,20 @@ def decode(data: bytes, limits: LimitsConfig, param: str) -> DecodedImage:
     Raises what ``read`` raises.
     """
     return DecodedImage.of(np.ascontiguousarray(read(data, limits, param, to_srgb)))
+
+
+def decode_opacity(data: bytes, limits: LimitsConfig, param: str) -> DecodedImage:
+    """Decode how opaque ``data`` is: grey, 0 where ``decode`` shows white instead of it.
+
+    Raises what ``read`` raises.
+    """
+    return DecodedImage.of(read(data, limits, param, _opacity))
+
+
+def _opacity(image: Image.Image) -> RGB:
+    colour, alpha = split_alpha(image)
+    grey = np.full(colour.size[::-1], 255, np.uint8) if alpha is None else np.asarray(alpha)
+    return np.repeat(grey[:, :, None], 3, axis=2)
 
 
 def read(data: bytes, limits: LimitsConfig, param: str, pixels_of: Callable[[Image.Image], T]) -> T:
