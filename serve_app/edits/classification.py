@@ -93,7 +93,7 @@ def _rule(
 
 
 _REMOVING = "removing"
-_BACKGROUND, _MOVING = "the background", "moving or sizing"
+_BACKGROUND, _MOVING, _VIEWPOINT = "the background", "moving or sizing", "a viewpoint"
 _T, _S, _A = EditType.TEXT, EditType.SEMANTIC, EditType.APPEARANCE
 
 RULES: tuple[Rule, ...] = (
@@ -134,7 +134,7 @@ RULES: tuple[Rule, ...] = (
           r"|at night(?:time)?)\b"),
     _rule(_S, "en", "a style",
           rf"\b(?:as|into|like|in) (?:an? )?(?:[\w'-]{{1,30}} )?{_EN_ART}\b"),
-    _rule(_S, "en", "a viewpoint",
+    _rule(_S, "en", _VIEWPOINT,
           r"\b(?:rotate|viewpoint|perspective|point of view|camera angle|low angle|high angle"
           r"|(?:front|back|side|top|rear|aerial|eye) view|view(?:ed)? from|zoom out"
           r"|(?:rotate|change|different|another) (?:the )?(?:view|angle)|turn around"
@@ -150,7 +150,7 @@ RULES: tuple[Rule, ...] = (
           r"风格|画风|卡通|动漫|动画|漫画|水彩|油画|素描|水墨|国画|吉卜力|宫崎骏|像素|赛博朋克|插画"
           r"|手绘|皮克斯|迪士尼|印象派|梵高|黑白(?!相间|条纹|格)|棕褐色老?照片|反色|线稿"),
     _rule(_S, "zh", "the time of day", r"夜晚|夜景"),
-    _rule(_S, "zh", "a viewpoint",
+    _rule(_S, "zh", _VIEWPOINT,
           r"视角|角度|旋转|俯视|仰视|鸟瞰|转身|镜头|(?:侧面|背面|正面)(?:看|视|图|照)"
           r"|从(?:后面|背后|侧面|正面|上方|上面|下面|下方)(?:看|拍|观)"),
     _rule(_S, "zh", "a character", r"角色|人物形象|表情包|姿势|吉祥物|手办"),
@@ -158,7 +158,7 @@ RULES: tuple[Rule, ...] = (
           r"(?<!헤어)(?<!헤어 )스타일|화풍|지브리|만화|애니|카툰|수채화|유화|수묵화|스케치|픽셀"
           r"|일러스트|디즈니|픽사|사이버펑크|풍으로|흑백|세피아|(?:색[을상]? ?)?반전|윤곽선"),
     _rule(_S, "ko", "the time of day", r"(?<![가-힣])밤(?:으로| 풍경| 장면)"),
-    _rule(_S, "ko", "a viewpoint",
+    _rule(_S, "ko", _VIEWPOINT,
           r"시점|각도|앵글|회전|조감도|뒷모습|옆모습"
           r"|(?:뒤|위|옆|아래|정면|측면)에서 (?:본|보는|바라)"),
     _rule(_S, "ko", "a character", r"캐릭터|마스코트|이모티콘|포즈|자세|피규어"),
@@ -250,6 +250,11 @@ def mentions_background(prompt: str) -> bool:
 def mentions_moving(prompt: str) -> bool:
     """Whether ``prompt`` wants something to be elsewhere, or of another size."""
     return _mentions(prompt, _MOVING)
+
+
+def mentions_viewpoint(prompt: str) -> bool:
+    """Whether ``prompt`` wants the whole to be seen from elsewhere."""
+    return _mentions(prompt, _VIEWPOINT)
 
 
 def _mentions(prompt: str, label: str) -> bool:
