@@ -1,4 +1,4 @@
-"""The graph: six deployments and who calls whom.
+"""The graph: seven deployments and who calls whom.
 
 Without ``from __future__ import annotations``: Serve reads the builder's annotation, and
 passes the raw arguments silently if it is a string.
@@ -13,6 +13,7 @@ from serve_app.deployments.cache import Cache
 from serve_app.deployments.editor import Editor
 from serve_app.deployments.ingress import Ingress
 from serve_app.deployments.jobs import Jobs
+from serve_app.deployments.monitor import Monitor
 from serve_app.deployments.options import deployment_options, editor_options, jobs_options
 from serve_app.deployments.router import Router
 from serve_app.deployments.validator import Validator
@@ -34,5 +35,6 @@ def build(args: dict[str, Any]) -> Application:
     validator = sized(Validator, "validator").bind(config, editor)
     cache = sized(Cache, "cache").bind(config)
     router = sized(Router, "router").bind(config, editor, validator, cache)
-    jobs = sized(Jobs, "jobs", jobs_options).bind(config, router, validator)
-    return sized(Ingress, "ingress").bind(config, router, validator, jobs)
+    monitor = sized(Monitor, "monitor").bind(config)
+    jobs = sized(Jobs, "jobs", jobs_options).bind(config, router, validator, monitor)
+    return sized(Ingress, "ingress").bind(config, router, validator, jobs, monitor)

@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
+from serve_app.ab_command import ab
 from serve_app.edits.request import EditType, Quality
 from serve_app.edits.text_targets import TextTargets
 from serve_app.errors import EditServiceError
 from serve_app.jobs_command import jobs
 from serve_app.terminal import DEFAULT_URL, AsJson, Url, console, told_plainly
+from serve_app.workflow_command import workflow
 
 app = typer.Typer(
     name="qwen-edit",
@@ -22,6 +24,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(jobs)
+app.add_typer(ab)
+app.add_typer(workflow)
 
 
 @app.callback()

@@ -124,6 +124,14 @@ class Client:
         """A job with its steps."""
         return self._json("GET", _path(job_id))
 
+    def archive(self, job_id: str) -> Iterator[bytes]:
+        """The zip archive of all that came of a job, in pieces."""
+        with self._reached(), self._http.stream("GET", _path(job_id, "archive")) as response:
+            if not response.is_success:
+                response.read()
+                raise self._refusal(response)
+            yield from response.iter_bytes()
+
     def cancel(self, job_id: str) -> dict[str, Any]:
         """End a job that is queued or running."""
         return self._json("POST", _path(job_id, "cancel"))
@@ -139,6 +147,32 @@ class Client:
     def delete(self, job_id: str) -> None:
         """Erase a job with its inputs and results."""
         self._call("DELETE", _path(job_id))
+
+    # Saved workflows.
+
+    def put_workflow(self, name: str, workflow: Mapping[str, Any]) -> dict[str, Any]:
+        """Save the next version of a workflow; the latest one if it says the same."""
+        return self._json("PUT", _workflow_path(name), json=dict(workflow))
+
+    def workflows(self) -> dict[str, Any]:
+        """The list of workflows."""
+        return self._json("GET", "/v1/workflows")
+
+    def workflow(self, name: str, version: int | None = None) -> dict[str, Any]:
+        """A workflow, by default its latest version."""
+        params = {} if version is None else {"version": version}
+        return self._json("GET", _workflow_path(name), params=params)
+
+    def run_workflow(
+        self, name: str, body: Mapping[str, Any], idempotency_key: str | None = None
+    ) -> dict[str, Any]:
+        """Hand in the job that a workflow makes of ``body``; keys as in ``submit``."""
+        headers = {} if idempotency_key is None else {"idempotency-key": idempotency_key}
+        return self._json("POST", f"{_workflow_path(name)}/run", json=dict(body), headers=headers)
+
+    def delete_workflow(self, name: str) -> None:
+        """Erase all versions of a workflow."""
+        self._call("DELETE", _workflow_path(name))
 
     def events(self, job_id: str, last_event_id: str | None = None) -> Iterator[ServerEvent]:
         """What happened to a job after ``last_event_id``, and what happens, to its end.
@@ -181,6 +215,12 @@ class Client:
 
     def _goes_on(self, job_id: str) -> bool:
         return self.job(job_id).get("state") not in FINAL_STATES
+
+    # A/B tests.
+
+    def analyse(self, test: Mapping[str, Any]) -> dict[str, Any]:
+        """Analyse the counts of an A/B test; with a ``job`` it is kept there."""
+        return self._json("POST", "/v1/ab-tests/analyze", json=dict(test))
 
     # HTTP.
 
@@ -287,6 +327,10 @@ def _part(name: str, path: Path) -> tuple[str, tuple[str, bytes]]:
 
 def _segment(text: str) -> str:
     return quote(text, safe="")
+
+
+def _workflow_path(name: str) -> str:
+    return f"/v1/workflows/{_segment(name)}"
 
 
 def _path(job_id: str, action: str | None = None) -> str:

@@ -5,6 +5,7 @@ start with the name of the field instead of being ignored.
 """
 
 from pathlib import Path
+from string import Formatter
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -375,6 +376,13 @@ class WebhooksConfig(Section):
     answer_s: PositiveFloat = Field(10.0, description="How long an answer may take, seconds.")
 
 
+class WorkflowsConfig(Section):
+    """Saved workflows, which are kept with the jobs."""
+
+    max_stored: PositiveInt = Field(1000, description="Versions of all workflows together.")
+    max_bytes: PositiveInt = Field(2**18, description="One workflow as JSON, bytes.")
+
+
 class JobsConfig(Section):
     """Durable jobs: where they are kept, and how many run at once."""
 
@@ -406,6 +414,97 @@ class JobsConfig(Section):
         100, description="Streams of jobs' events open per ingress; more get 429."
     )
     webhooks: WebhooksConfig = WebhooksConfig()
+    workflows: WorkflowsConfig = WorkflowsConfig()
+
+
+class Target(Section):
+    """A format that brand sets are made for."""
+
+    platform: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$", description="Folder that its pictures are in."
+    )
+    width: PositiveInt = Field(le=10_000, description="Pixels.")
+    height: PositiveInt = Field(le=10_000, description="Pixels.")
+
+
+class BrandConfig(Section):
+    """Brand sets: formats, prompts, fonts."""
+
+    targets: dict[str, Target] = Field(
+        {
+            "instagram_story": Target(platform="instagram", width=1080, height=1920),
+            "instagram_post": Target(platform="instagram", width=1080, height=1080),
+            "twitter_card": Target(platform="twitter", width=1200, height=630),
+            "blog_header": Target(platform="blog", width=1200, height=600),
+            "blog_thumbnail": Target(platform="blog", width=600, height=400),
+        },
+        description="Formats that jobs may name; jobs may bring others, too.",
+    )
+    prompt: tuple[str, ...] = Field(
+        (
+            "{prompt}",
+            "Use the brand's colours: {colors}.",
+            "Style: {style}.",
+            "Leave the {logo_position} of the picture calm, a logo will be put there.",
+        ),
+        description="What an edit is told, in this order. {prompt} is the variation's own; a "
+        "sentence is left out where its {colors}, {style}, {logo_position} or {name} is not given.",
+    )
+    outpainting: str = Field(
+        "Continue the picture into the blurred borders, so that it fills the whole canvas.",
+        description="What is said, too, where the picture was put on a larger canvas.",
+    )
+    aspect_group: float = Field(
+        1.35,
+        ge=1.0,
+        description="Targets whose aspects differ by no more than this factor share an edit.",
+    )
+    delta_e: PositiveFloat = Field(
+        10.0, description="CIEDE2000 within which a colour counts as a brand colour."
+    )
+    fonts: Path | None = Field(
+        Path("/usr/share/fonts"),
+        description="Folder of fonts for captions, by file name; without it there is one.",
+    )
+    max_targets: PositiveInt = Field(50, description="Most targets of one job.")
+
+    @model_validator(mode="after")
+    def _prompt_is_a_template(self) -> Self:
+        known = {"prompt", "colors", "style", "logo_position", "name"}
+        for sentence in self.prompt:
+            try:
+                named = {name for _, name, _, _ in Formatter().parse(sentence) if name is not None}
+            except ValueError as error:
+                raise ValueError(f"`prompt` has a sentence that is no template: {error}") from None
+            if not named <= known:
+                raise ValueError(f"`prompt` may name {', '.join(sorted(known))} in braces")
+        if not any("{prompt}" in sentence for sentence in self.prompt):
+            raise ValueError("`prompt` must have the variation's own {prompt} somewhere")
+        return self
+
+
+class MonitorConfig(Section):
+    """What is counted and sampled for `GET /v1/monitor`."""
+
+    interval_s: PositiveFloat = Field(
+        5.0, description="How often replicas report and the machine is sampled, seconds."
+    )
+    answer_s: PositiveFloat = Field(
+        3.0, description="How long the monitor may take to answer, seconds."
+    )
+    silent_s: PositiveFloat = Field(
+        30.0,
+        description="The load of a replica that is silent for so long counts no more, seconds.",
+    )
+
+    @model_validator(mode="after")
+    def _silence_is_longer_than_the_interval(self) -> Self:
+        if self.silent_s <= self.interval_s + self.answer_s:
+            raise ValueError(
+                "`silent_s` must be above `interval_s` and `answer_s` together, or replicas would "
+                "be forgotten between two reports"
+            )
+        return self
 
 
 class CheckLimits(Section):
@@ -506,6 +605,7 @@ class DeploymentsConfig(Section):
     validator: Replicas = Replicas(num_cpus=0.5, max_ongoing_requests=8)
     # Every watcher of a job's events is a request.
     jobs: Replicas = Replicas(max_ongoing_requests=1000)
+    monitor: Replicas = Replicas()
     graceful_shutdown_s: PositiveFloat = Field(
         120.0, description="Time a replica gets to finish its edits when it is replaced, seconds."
     )
@@ -516,6 +616,8 @@ class DeploymentsConfig(Section):
             raise ValueError("`cache` must be one replica: identical requests meet there")
         if self.jobs.max > 1:
             raise ValueError("`jobs` must be one replica: it alone takes up interrupted jobs")
+        if self.monitor.max > 1:
+            raise ValueError("`monitor` must be one replica: all others report to it")
         return self
 
 
@@ -530,6 +632,8 @@ class ServiceConfig(Section):
     storage: StorageConfig = StorageConfig()
     quality: QualityConfig = QualityConfig()
     jobs: JobsConfig = JobsConfig()
+    monitor: MonitorConfig = MonitorConfig()
+    brand: BrandConfig = BrandConfig()
     deployments: DeploymentsConfig = DeploymentsConfig()
 
     @property

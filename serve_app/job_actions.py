@@ -43,10 +43,9 @@ def submit(
     watched: bool,
     output: Path | None,
 ) -> None:
-    """Upload what ``file`` names, hand the job in, and print its id, or the job as JSON.
+    """Upload what ``file`` names, hand the job in, and go on as ``handed_in``.
 
-    If it is ``watched``, the JSON is that of its end. Raises ``InvalidRequest`` for a file that
-    can't be used, ``typer.Exit`` with the status of a watched job that did not succeed.
+    Raises ``InvalidRequest`` for a file that can't be used.
     """
     specification = read_specification(file)
     if label is not None:
@@ -55,6 +54,17 @@ def submit(
         make_folder(output)
     ready = with_uploads(specification, file.parent, client.upload)
     job = client.submit(ready, idempotency_key)
+    handed_in(client, job, as_json=as_json, watched=watched, output=output)
+
+
+def handed_in(
+    client: Client, job: dict[str, Any], *, as_json: bool, watched: bool, output: Path | None
+) -> None:
+    """Print the id of a job that was just accepted, or its JSON, and watch it if ``watched``.
+
+    The JSON of one that is watched is that of its end. Raises ``typer.Exit`` with the status of a
+    watched job that did not succeed.
+    """
     if not as_json:
         _print_id(job)
     if not watched:

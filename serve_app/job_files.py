@@ -7,7 +7,9 @@ import json
 import mimetypes
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import yaml
 
@@ -16,8 +18,10 @@ from serve_app.errors import InvalidRequest
 
 Upload = Callable[[Path], str]
 
-_MASK = "mask"
-_IMAGE_FIELDS = ("image", "images", _MASK)
+TRANSPARENT_FIELDS = ("mask", "logo")
+"""The fields that name images whose transparency counts."""
+
+_IMAGE_FIELDS = ("image", "images", *TRANSPARENT_FIELDS)
 _NOT_A_PATH = ("data:", "http://", "https://")  # the service says what it takes of these
 
 
@@ -59,26 +63,26 @@ def read_steps(file: Path) -> list[Any]:
 def with_uploads(described: Any, folder: Path, upload: Upload) -> Any:
     """``described`` with ids in place of paths, which are relative to ``folder``.
 
-    Masks become data URLs: as files of the service they would lose their transparency. Nothing
-    is uploaded if one of the files is missing. The same file is uploaded once.
+    Masks and logos become data URLs: as files of the service they would lose their transparency.
+    Nothing is uploaded if one of the files is missing. The same file is uploaded once.
     """
     paths: dict[tuple[str, str], Path] = {}
     for field, name in _named(described):
-        if _is_path(name, folder):
+        if is_path(name, folder):
             path = folder / Path(name).expanduser()
             if not path.is_file():
                 raise InvalidRequest(f"{name}: There is no such image; looked for {path}.")
             paths[field, name] = path
     ids: dict[Path, str] = {}
     for (field, _), path in paths.items():
-        if field != _MASK and path not in ids:
+        if field not in TRANSPARENT_FIELDS and path not in ids:
             ids[path] = upload(path)
 
     def replaced(field: str, name: str) -> str:
         path = paths.get((field, name))
         if path is None:
             return name
-        return _data_url(path) if field == _MASK else ids[path]
+        return _data_url(path) if field in TRANSPARENT_FIELDS else ids[path]
 
     return _replaced(described, replaced)
 
@@ -98,7 +102,8 @@ def _named(described: Any) -> Iterator[tuple[str, str]]:
                 yield from _named(value)
 
 
-def _is_path(name: str, folder: Path) -> bool:
+def is_path(name: str, folder: Path) -> bool:
+    """Whether ``name`` is that of a file, in ``folder`` or elsewhere, and no id or URL."""
     if name.startswith("img-"):
         return (folder / name).is_file()  # cameras name their files so, too
     return not name.lower().startswith(_NOT_A_PATH)
@@ -138,7 +143,26 @@ def make_folder(folder: Path) -> None:
 
 
 def save_results(client: Client, job: dict[str, Any], folder: Path) -> list[Path]:
-    """Write the image of each step that has one, and of a chain the one at its end."""
+    """Write what came of a job: its archive, unpacked, or else the image of each step."""
+    return (_unpacked if job.get("outputs") else _images)(client, job, folder)
+
+
+def _unpacked(client: Client, job: dict[str, Any], folder: Path) -> list[Path]:
+    try:
+        with TemporaryFile() as spool:
+            for chunk in client.archive(job["id"]):
+                spool.write(chunk)
+            with ZipFile(spool) as archive:
+                # zipfile takes what would lead out of the folder from the names.
+                return [Path(archive.extract(name, folder)) for name in archive.namelist()]
+    except (OSError, BadZipFile) as error:
+        raise InvalidRequest(
+            f"{folder}: The images can't be written: {error}. The service keeps them: "
+            f"{client.base_url}/v1/jobs/{job['id']}/archive"
+        ) from error
+
+
+def _images(client: Client, job: dict[str, Any], folder: Path) -> list[Path]:
     named = {
         f"step-{step['index'] + 1}.png": step["result"] for step in job["steps"] if step["result"]
     }

@@ -29,7 +29,8 @@ Output = Annotated[
     typer.Option(
         "--output",
         "-o",
-        help="Folder for the images at the end: step-1.png, …, and result.png of a chain.",
+        help="Folder for the images at the end: step-1.png, … and result.png; variants by name; "
+        "brand sets by platform and size; contact_sheet.png and manifest.json beside them.",
         file_okay=False,
     ),
 ]
@@ -73,7 +74,28 @@ def submit(
             - make it snow
 
     or `items:` with an `image` and a `prompt` each, or one `image` and `prompt`. Parameters of
-    edits (`seed`, `size`, `quality`, …) stand beside the prompt.
+    edits (`seed`, `size`, `quality`, …) stand beside the prompt. Variants to test:
+
+    \b
+        kind: variants
+        image: tea.png
+        variants:
+          calm: {prompt: make it a watercolor}
+          loud: {prompt: make it a comic}
+        success_metric: clicks
+
+    A brand set, in every format of the service or those under `targets:`
+
+    \b
+        kind: brand_set
+        image: shoe.png
+        brand:
+          colors: ['#0A84FF', white]
+          style: clean and bright
+          logo: logo.png
+        variations:
+          - make it summer
+          - {name: winter, prompt: make it winter, caption: Winter sale}
 
     With --watch it exits with 0 if the job succeeds and 1 if it doesn't. It exits with 2 if the
     job isn't accepted.
@@ -97,7 +119,7 @@ def list_(
     state: Annotated[
         str | None, typer.Option(help="queued, running, succeeded, failed or cancelled.")
     ] = None,
-    kind: Annotated[str | None, typer.Option(help="edit or chain.")] = None,
+    kind: Annotated[str | None, typer.Option(help="edit, chain, variants or brand_set.")] = None,
     label: Annotated[str | None, typer.Option(help="Only jobs of this label.")] = None,
     user: Annotated[str | None, typer.Option(help="Only jobs of this user.")] = None,
     limit: Annotated[int, typer.Option(help="How many at most.", min=1)] = 20,

@@ -160,7 +160,7 @@ def elsewhere() -> Iterator[Elsewhere]:
             else:
                 self.wfile.write(b"0\r\n\r\n")
 
-        do_GET = do_POST = do_DELETE = _handle  # noqa: N815 names that http.server looks for
+        do_GET = do_POST = do_PUT = do_DELETE = _handle  # noqa: N815 names that http.server looks for
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""

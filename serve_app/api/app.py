@@ -12,11 +12,13 @@ from serve_app import __version__
 from serve_app.api.body_limit import BodyLimitMiddleware
 from serve_app.api.context import Context
 from serve_app.api.error_responses import EXCEPTION_HANDLERS, UnexpectedErrorMiddleware
+from serve_app.api.request_counting import RequestCountingMiddleware
 from serve_app.api.request_id import RequestIdMiddleware
 from serve_app.api.routes import ROUTERS
-from serve_app.api.service import EditService, Jobs
-from serve_app.config import JobsConfig, LimitsConfig
+from serve_app.api.service import EditService, Jobs, Monitor
+from serve_app.config import BrandConfig, JobsConfig, LimitsConfig
 from serve_app.images.decode_pool import DecodePool
+from serve_app.monitoring.reporter import Reporter
 from serve_app.storage.files import FileStore
 from serve_app.storage.results import ResultStore
 
@@ -25,35 +27,43 @@ def create_app(
     service: EditService,
     jobs: Jobs,
     *,
+    monitor: Monitor,
+    reporter: Reporter,
     files: FileStore,
     results: ResultStore,
     decoder: DecodePool,
     limits: LimitsConfig,
     jobs_config: JobsConfig,
+    brand_config: BrandConfig,
     model_name: str,
     max_images: int,
     request_id_in_headers: bool = True,
 ) -> FastAPI:
     """Make the application; whoever calls it starts and closes the parts.
 
+    ``reporter`` counts the requests, and reports while the application runs.
     ``request_id_in_headers`` is false behind a server that sends ``x-request-id`` itself.
     """
     context = Context(
         service=service,
         jobs=jobs,
+        monitor=monitor,
         files=files,
         results=results,
         decoder=decoder,
         limits=limits,
         jobs_config=jobs_config,
+        brand_config=brand_config,
         model_name=model_name,
         max_images=max_images,
     )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None, None]:
+        reporter.start()
         await decoder.warm()  # or the first image would wait for its processes
         yield
+        await reporter.close()
 
     app = FastAPI(
         lifespan=lifespan,
@@ -64,6 +74,7 @@ def create_app(
         exception_handlers=EXCEPTION_HANDLERS,
         # From the outside in: all below have an id, and all that fails below is answered.
         middleware=[
+            Middleware(RequestCountingMiddleware, reporter=reporter),
             Middleware(RequestIdMiddleware, in_headers=request_id_in_headers),
             Middleware(UnexpectedErrorMiddleware),
             Middleware(BodyLimitMiddleware, max_bytes=limits.body_bytes),

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
-from serve_app.api.service import EditService, Jobs
-from serve_app.config import JobsConfig, LimitsConfig
+from serve_app.api.service import EditService, Jobs, Monitor
+from serve_app.config import BrandConfig, JobsConfig, LimitsConfig
 from serve_app.images.decode_pool import DecodePool
 from serve_app.storage.files import FileStore
 from serve_app.storage.results import ResultStore
+
+
+class Bounds(Protocol):
+    """What a job may ask for: all of the context that reading one needs."""
+
+    @property
+    def limits(self) -> LimitsConfig: ...
+
+    @property
+    def jobs_config(self) -> JobsConfig: ...
+
+    @property
+    def brand_config(self) -> BrandConfig: ...
+
+    @property
+    def max_images(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +38,12 @@ class Context:
 
     service: EditService
     jobs: Jobs
+    monitor: Monitor
     files: FileStore
     results: ResultStore
     decoder: DecodePool
     limits: LimitsConfig
     jobs_config: JobsConfig
+    brand_config: BrandConfig
     model_name: str
     max_images: int

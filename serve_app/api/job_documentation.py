@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from serve_app.api.brand_documentation import brand_set_schema
 from serve_app.api.documentation import ERROR_RESPONSES, Responses, object_schema, request_body
 from serve_app.api.job_fields import (
     ChainFields,
@@ -14,7 +15,10 @@ from serve_app.api.job_fields import (
     ItemFields,
     ListFields,
     StepFields,
+    VariantFields,
+    VariantsFields,
 )
+from serve_app.api.job_steps import LEAST_VARIANTS
 from serve_app.api.model_fields import described, field_schemas
 from serve_app.config import LimitsConfig
 from serve_app.workflows.jobs.job import JobState
@@ -46,6 +50,21 @@ _STEP_SCHEMA = {
         "started_at": _MOMENT,
         "finished_at": _MOMENT,
         "error": {"type": "object", "nullable": True},
+        "drift": {
+            "type": "object",
+            "description": "Of chains: how far the result has moved away from the first image, in "
+            "percent of the diagonal, how sharp it still is (1 is as sharp), and whether it was "
+            "laid back.",
+        },
+        "edited": {
+            "type": "string",
+            "description": "The result before it was laid back, in /v1/results.",
+        },
+        "outputs": {
+            "type": "array",
+            "items": {"type": "object"},
+            "description": "Of brand sets: the formats made of the result, in /v1/files.",
+        },
     },
 }
 
@@ -73,6 +92,11 @@ _JOB_SCHEMA = {
     "properties": _OVERVIEW
     | {
         "steps": {"type": "array", "items": _STEP_SCHEMA},
+        "outputs": {
+            "type": "object",
+            "nullable": True,
+            "description": "Where the contact sheet, the manifest and the archive are.",
+        },
         "specification": {"type": "object"},
     },
 }
@@ -86,6 +110,14 @@ JOB_RESPONSES: Responses = {200: _answer("The job.", _JOB_SCHEMA), **ERROR_RESPO
 
 ACCEPTED_RESPONSES: Responses = {
     202: _answer("The job, which will be run whatever happens to this service.", _JOB_SCHEMA),
+    **ERROR_RESPONSES,
+}
+
+ARCHIVE_RESPONSES: Responses = {
+    200: {
+        "description": "The archive.",
+        "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+    },
     **ERROR_RESPONSES,
 }
 
@@ -149,7 +181,19 @@ def job_body(limits: LimitsConfig) -> dict[str, Any]:
         },
         ["kind", "image", "steps"],
     )
-    specification = {"oneOf": [edit, chain]}
+    variants = object_schema(
+        {"kind": {"const": str(JobKind.VARIANTS)}, "image": _IMAGES}
+        | field_schemas(VariantsFields, limits)
+        | {
+            "variants": {
+                "type": "object",
+                "minProperties": LEAST_VARIANTS,
+                "additionalProperties": _edit_schema(VariantFields, limits, image=False),
+            }
+        },
+        ["kind", "image", "variants"],
+    )
+    specification = {"oneOf": [edit, chain, variants, brand_set_schema(limits, _IMAGE, _IMAGES)]}
     form = {
         "type": "object",
         "properties": {"job": {"type": "string", "description": "The specification, as JSON."}},
@@ -218,5 +262,21 @@ _EXAMPLES: dict[str, Any] = {
             {"description": "the style", "prompt": "make it a watercolor", "edit_type": "semantic"},
         ],
         "on_failure": "keep_best",
+    },
+    "variants": {
+        "kind": "variants",
+        "image": _FILE_ID,
+        "variants": {
+            "calm": {"prompt": "make it a watercolor", "hypothesis": "calm pictures sell tea"},
+            "loud": {"prompt": "make it a comic"},
+        },
+        "success_metric": "clicks",
+    },
+    "brand set": {
+        "kind": "brand_set",
+        "image": _FILE_ID,
+        "brand": {"colors": ["#0A84FF", "#FFFFFF"], "style": "clean and bright"},
+        "variations": [{"name": "summer", "prompt": "make it summer", "caption": "Summer sale"}],
+        "targets": ["instagram_story", {"name": "banner", "width": 970, "height": 250}],
     },
 }

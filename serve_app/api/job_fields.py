@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -16,6 +16,7 @@ from serve_app.api.edit_parameters import (
     single_line,
 )
 from serve_app.edits.request import DEFAULT_PRIORITY
+from serve_app.workflows.ab_tests.ab_test import Metric
 from serve_app.workflows.jobs.job import JOB_ID, JobState
 from serve_app.workflows.jobs.plan import JobKind, OnFailure
 
@@ -48,7 +49,9 @@ def _state(state: JobState) -> JobState:
 
 
 _Label = Annotated[str, AfterValidator(_label)]
-_Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+NAME = "1 to 64 letters, digits, dots, dashes and underscores, the first a letter or digit"
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 _OnFailure = Annotated[OnFailure, Field(strict=False)]
 
 
@@ -77,14 +80,18 @@ class JobFields(_Fields):
     )
 
 
-class EditJobFields(JobFields):
-    """A job of one edit, or of many that don't depend on each other."""
+class IndependentFields(JobFields):
+    """A job whose edits don't depend on each other."""
 
     concurrency: int | None = Field(
         None,
         ge=1,
-        description="a whole number from 1 up: how many items run at once, 4 by default",
+        description="a whole number from 1 up: how many edits run at once, 4 by default",
     )
+
+
+class EditJobFields(IndependentFields):
+    """A job of one edit, or of many."""
 
 
 class ChainFields(JobFields):
@@ -95,19 +102,47 @@ class ChainFields(JobFields):
         description="one of stop (the job fails), skip (the next step edits the last accepted "
         "result), keep_best (the job ends with the last accepted result)",
     )
-
-
-class ItemFields(EditParameters):
-    """An item of a job of many edits."""
-
-    name: _Name | None = Field(
-        None,
-        description="1 to 64 letters, digits, dots, dashes and underscores, the first a letter or "
-        "digit, unlike the name of another one",
+    repair_drift: bool = Field(
+        False,
+        description="true or false: whether each result is laid back over the first image, where "
+        "edits have shifted or zoomed it by a little",
     )
+
+
+class VariantsFields(IndependentFields):
+    """A job of one picture in several variants, which a test is to compare."""
+
+    success_metric: Annotated[Metric, Field(strict=False)] = Field(
+        Metric.CONVERSIONS,
+        description=f"one of {', '.join(Metric)}: what the variants are compared by",
+    )
+
+
+class DescribedFields(EditParameters):
+    """An edit with a word to its readers."""
+
     description: Annotated[str, AfterValidator(_description)] | None = Field(
         None, description=f"1 to {MAX_DESCRIPTION} characters of text for its readers"
     )
+
+    def recorded(self) -> dict[str, Any]:
+        """The parameters of the edit itself, without what is said about it."""
+        given = super().recorded()
+        return {name: given[name] for name in EditParameters.model_fields if name in given}
+
+
+class VariantFields(DescribedFields):
+    """A variant."""
+
+    hypothesis: Annotated[str, AfterValidator(_description)] | None = Field(
+        None, description=f"1 to {MAX_DESCRIPTION} characters of text: what it should do, and why"
+    )
+
+
+class ItemFields(DescribedFields):
+    """An item of a job of many edits."""
+
+    name: Name | None = Field(None, description=f"{NAME}, unlike the name of another one")
 
 
 class StepFields(ItemFields):

@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
-from serve_app.api.context import Context
+from serve_app.api.brand_fields import BrandSetFields
+from serve_app.api.brand_parsing import BRAND, TARGETS, VARIATIONS, BrandReader
+from serve_app.api.context import Bounds, Context
 from serve_app.api.job_fields import (
     ChainFields,
     EditJobFields,
     ForkFields,
+    IndependentFields,
     JobFields,
+    VariantsFields,
 )
 from serve_app.api.job_references import References, substituted
 from serve_app.api.job_steps import IMAGE, MATRIX, StepReader, Values
@@ -21,6 +25,8 @@ from serve_app.workflows.jobs.again import Fork
 from serve_app.workflows.jobs.job import Job
 from serve_app.workflows.jobs.plan import JobKind, JobPlan, StepPlan
 from serve_app.workflows.jobs.webhook_url import may_be_called
+
+VARIANTS = "variants"
 
 _AT_ONCE = 4
 
@@ -57,7 +63,7 @@ class ParsedFork:
         return Fork(self.fork.from_step, tuple(stored))
 
 
-def parse_job(values: Values, parts: Mapping[str, bytes], context: Context) -> ParsedJob:
+def parse_job(values: Values, parts: Mapping[str, bytes], context: Bounds) -> ParsedJob:
     """Read a specification; ``parts`` are the files that came with it.
 
     Raises:
@@ -72,6 +78,10 @@ def parse_job(values: Values, parts: Mapping[str, bytes], context: Context) -> P
             plan = parser.edit_job(values)
         case JobKind.CHAIN:
             plan = parser.chain(values)
+        case JobKind.VARIANTS:
+            plan = parser.variants(values)
+        case JobKind.BRAND_SET:
+            plan = parser.brand_set(values)
         case _:
             raise InvalidRequest(f"`kind` must be one of {', '.join(JobKind)}.", "kind")
     references.refuse_unused()
@@ -88,20 +98,27 @@ def parse_fork(values: Values, job: Job, context: Context) -> ParsedFork:
     if steps is None:
         return ParsedFork(Fork(first), references)
     earlier = job.plan.steps[:first]
-    if job.kind is JobKind.CHAIN:
-        later = parser.steps.steps(steps, "steps", earlier)
-    else:
-        later = parser.steps.items(steps, "steps", earlier=earlier)
+    match job.kind:
+        case JobKind.CHAIN:
+            later = parser.steps.steps(steps, "steps", earlier)
+        case JobKind.EDIT:
+            later = parser.steps.items(steps, "steps", earlier=earlier)
+        case _:
+            raise InvalidRequest(
+                f"A job of the kind {job.kind} can't get other steps; submit a new one.", "steps"
+            )
     return ParsedFork(Fork(first, later), references)
 
 
 class _Parser:
     """Reads one specification, collecting its images in ``references``."""
 
-    def __init__(self, context: Context, references: References) -> None:
+    def __init__(self, context: Bounds, references: References) -> None:
         self._limits = context.limits
         self._jobs = context.jobs_config
-        self.steps = StepReader(context.limits, context.jobs_config.max_steps, references)
+        most = context.jobs_config.max_steps
+        self.steps = StepReader(context.limits, most, references)
+        self.brands = BrandReader(context.limits, context.brand_config, most, references)
 
     def edit_job(self, values: Values) -> JobPlan:
         """One edit, a list of ``items``, or a ``matrix`` of images and prompts."""
@@ -117,17 +134,7 @@ class _Parser:
             steps = self.steps.items(rest["items"], "items", shared)
         else:
             steps = self.steps.items(self.steps.matrix(rest[MATRIX]), "", shared)
-        most = self._jobs.max_at_once
-        if fields.concurrency is not None and fields.concurrency > most:
-            raise InvalidRequest(
-                f"`concurrency` must be a whole number from 1 to {most}.", "concurrency"
-            )
-        return JobPlan(
-            JobKind.EDIT,
-            steps,
-            at_once=fields.concurrency or min(_AT_ONCE, most),
-            **self._common(fields),
-        )
+        return JobPlan(JobKind.EDIT, steps, at_once=self._at_once(fields), **self._common(fields))
 
     def chain(self, values: Values) -> JobPlan:
         """Steps that build on each other."""
@@ -142,8 +149,50 @@ class _Parser:
             self.steps.steps(rest["steps"], "steps"),
             images=images,
             on_failure=fields.on_failure,
+            repair_drift=fields.repair_drift,
             **self._common(fields),
         )
+
+    def variants(self, values: Values) -> JobPlan:
+        """Several edits of one picture, which a test is to compare."""
+        own, rest = _parted(values, VariantsFields)
+        refuse_unknown(rest, {IMAGE, VARIANTS})
+        fields = self._model(VariantsFields, own)
+        images = self.steps.images(rest)
+        if VARIANTS not in rest:
+            raise MissingField("`variants` is required.", VARIANTS)
+        return JobPlan(
+            JobKind.VARIANTS,
+            self.steps.variants(rest[VARIANTS], VARIANTS),
+            images=images,
+            at_once=self._at_once(fields),
+            success_metric=str(fields.success_metric),
+            **self._common(fields),
+        )
+
+    def brand_set(self, values: Values) -> JobPlan:
+        """One picture in several variations, each in every format."""
+        own, rest = _parted(values, BrandSetFields)
+        refuse_unknown(rest, {IMAGE, BRAND, VARIATIONS, TARGETS})
+        fields = self._model(BrandSetFields, own)
+        images = self.steps.images(rest)
+        brand_set = self.brands.brand_set(rest, fields.fit)
+        return JobPlan(
+            JobKind.BRAND_SET,
+            self.brands.steps(brand_set),
+            images=images,
+            at_once=self._at_once(fields),
+            brand_set=brand_set,
+            **self._common(fields),
+        )
+
+    def _at_once(self, fields: IndependentFields) -> int:
+        most = self._jobs.max_at_once
+        if fields.concurrency is not None and fields.concurrency > most:
+            raise InvalidRequest(
+                f"`concurrency` must be a whole number from 1 to {most}.", "concurrency"
+            )
+        return fields.concurrency or min(_AT_ONCE, most)
 
     def _model(self, model: type[Job_], values: Values) -> Job_:
         fields = parse_model(model, values, self._limits, typed=True)

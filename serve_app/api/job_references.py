@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any
 
 import numpy as np
@@ -36,12 +37,20 @@ class _Readable:
     png: bytes | None = None
 
 
+class _Role(Enum):
+    """What is read of a file."""
+
+    IMAGE = auto()
+    MASK = auto()
+    OPACITY = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class _Named:
-    """Where an image, or a mask, comes from."""
+    """Where an image comes from, and what of it is meant."""
 
     source: ImageSource
-    mask: bool = False
+    role: _Role = _Role.IMAGE
 
     async def read(self, param: str, context: Context) -> _Readable:
         """Read it; raises an ``EditServiceError`` if it can't be used or is not there."""
@@ -50,10 +59,13 @@ class _Named:
                 raise NotFound("There is no file with this id.", param)
             return _Readable(self.source.file_id)
         data = await encoded_bytes(self.source, context.files, param)
-        if self.mask:
-            image = _drawn(await context.decoder.read_mask(data, param))
-        else:
-            image = await context.decoder.decode(data, param)
+        match self.role:
+            case _Role.MASK:
+                image = _drawn(await context.decoder.read_mask(data, param))
+            case _Role.OPACITY:
+                image = await context.decoder.read_opacity(data, param)
+            case _Role.IMAGE:
+                image = await context.decoder.decode(data, param)
         png = await asyncio.to_thread(encode, image.pixels, OutputFormat.PNG)
         return _Readable(image.id, png)
 
@@ -97,7 +109,15 @@ class References:
 
     def mask(self, value: Any, param: str) -> str:
         """The stand-in of a mask: what is transparent in its file counts."""
-        return self._stand_in(_Named(self._source(value, param), mask=True), param)
+        return self._stand_in(_Named(self._source(value, param), _Role.MASK), param)
+
+    def logo(self, value: Any, param: str) -> tuple[str, str | None]:
+        """Stand-ins of a logo and of its opacity: files of the service have lost theirs."""
+        source = self._source(value, param)
+        logo = self._stand_in(_Named(source), param)
+        if isinstance(source, StoredImage):
+            return logo, None
+        return logo, self._stand_in(_Named(source, _Role.OPACITY), param)
 
     def refuse_unused(self) -> None:
         """Raise ``UnknownField`` for a part that nothing refers to."""

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from serve_app.api.job_fields import ItemFields, MatrixPrompts, StepFields
+from serve_app.api.job_fields import (
+    NAME,
+    NAME_PATTERN,
+    DescribedFields,
+    ItemFields,
+    MatrixPrompts,
+    StepFields,
+    VariantFields,
+)
 from serve_app.api.job_references import References
 from serve_app.api.masks import MASK, MASK_BOX
-from serve_app.api.model_fields import parse_model, refuse_unknown
+from serve_app.api.model_fields import below, parse_model, refuse_unknown
 from serve_app.config import LimitsConfig
 from serve_app.errors import InvalidRequest, MissingField
+from serve_app.workflows.jobs.analyses import ORIGINAL
 from serve_app.workflows.jobs.plan import StepPlan
 
-Edit = TypeVar("Edit", bound=ItemFields)
+Edit = TypeVar("Edit", bound=DescribedFields)
 
 Values = Mapping[str, Any]
 
 IMAGE = "image"
 MATRIX = "matrix"
+LEAST_VARIANTS = 2
 
+_NAME = re.compile(NAME_PATTERN)
 
 _OF_ITEMS = frozenset(ItemFields.model_fields) | {IMAGE, MASK}
 
@@ -71,6 +82,38 @@ class StepReader:
             steps.append(_step(edit, images, mask, here, steps))
         return tuple(steps[len(earlier) :])
 
+    def variants(self, values: Any, path: str) -> tuple[StepPlan, ...]:
+        """The variants of one picture, by their names."""
+        if not isinstance(values, dict) or len(values) < LEAST_VARIANTS:
+            raise InvalidRequest(
+                f"`{path}` must be an object of at least two variants by their names: one alone "
+                "can't be compared.",
+                path,
+            )
+        if len(values) > self._max_steps:
+            raise InvalidRequest(f"A job has at most {self._max_steps} variants.", path)
+        steps = []
+        for name, value in values.items():
+            here = f"{path}.{name[:64]}"
+            if _NAME.fullmatch(name) is None or name == ORIGINAL:
+                raise InvalidRequest(
+                    f"The name of a variant must be {NAME}; `{ORIGINAL}` is the picture itself.",
+                    here,
+                )
+            if not isinstance(value, dict):
+                raise InvalidRequest(f"`{here}` must be an object.", here)
+            edit, mask = self._edit(VariantFields, value, f"{here}.")
+            steps.append(
+                StepPlan(
+                    edit.recorded(),
+                    mask=mask,
+                    description=edit.description,
+                    name=name,
+                    hypothesis=edit.hypothesis,
+                )
+            )
+        return tuple(steps)
+
     def _each(self, values: Any, path: str, before: int) -> Iterator[tuple[Values, str]]:
         """Each object of the list ``values``, and what comes before its fields' names."""
         if not isinstance(values, list) or not values:
@@ -89,12 +132,12 @@ class StepReader:
         """The items of a matrix: each prompt for each image."""
         if not isinstance(matrix, dict):
             raise InvalidRequest("`matrix` must be an object.", MATRIX)
-        with _below(f"{MATRIX}."):
+        with below(f"{MATRIX}."):
             refuse_unknown(matrix, {"images", "prompts"})
         images = matrix.get("images")
         if not isinstance(images, list) or not images:
             raise InvalidRequest("`matrix.images` must be a list of images.", f"{MATRIX}.images")
-        with _below(f"{MATRIX}."):
+        with below(f"{MATRIX}."):
             given = {"prompts": matrix.get("prompts")}
             prompts = parse_model(MatrixPrompts, given, self._limits, typed=True).prompts
         if len(images) * len(prompts) > self._max_steps:
@@ -109,7 +152,7 @@ class StepReader:
 
     def _edit(self, model: type[Edit], values: Values, here: str) -> tuple[Edit, str | None]:
         others = {name: value for name, value in values.items() if name != MASK}
-        with _below(here):
+        with below(here):
             edit = parse_model(model, others, self._limits, typed=True)
         if values.get(MASK) is None:
             return edit, None
@@ -129,12 +172,3 @@ def _step(
     if edit.name is not None and edit.name in [step.name for step in earlier]:
         raise InvalidRequest("`name` must be unlike that of another one.", f"{here}name")
     return StepPlan(edit.recorded(), images, mask, edit.description, edit.name, source)
-
-
-@contextmanager
-def _below(path: str) -> Iterator[None]:
-    """Put ``path`` before the field that is complained about."""
-    try:
-        yield
-    except InvalidRequest as error:
-        raise type(error)(error.message, f"{path}{error.param or ''}") from None

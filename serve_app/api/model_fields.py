@@ -6,7 +6,8 @@ documentation and its error message. Names in braces are those of limits.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -53,6 +54,16 @@ def refuse_unknown(names: Iterable[str], known: Container[str]) -> None:
     for name in names:
         if name not in known:
             raise UnknownField("There is no such field.", name[:64])
+
+
+@contextmanager
+def below(path: str, *, whole: bool = False) -> Iterator[None]:
+    """Put ``path`` before the field that is complained about, or in its place if ``whole``."""
+    try:
+        yield
+    except InvalidRequest as error:
+        field = "" if whole else error.param or ""
+        raise type(error)(error.message, f"{path}{field}") from None
 
 
 def described(model: type[BaseModel], name: str, limits: LimitsConfig) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import Protocol
+from typing import Any, Protocol
 
 from serve_app.edits.model import ModelDescription
+from serve_app.edits.question import Question, Reply
 from serve_app.edits.request import EditRequest
 from serve_app.edits.result import EditEvent, EditOutcome
 from serve_app.quality.annotation import Judged
@@ -15,7 +16,10 @@ from serve_app.workflows.jobs.events import JobEvent
 from serve_app.workflows.jobs.idempotency import IdempotencyKey
 from serve_app.workflows.jobs.job import Job
 from serve_app.workflows.jobs.listing import JobPage, JobQuery
+from serve_app.workflows.jobs.outputs import JobOutputs
 from serve_app.workflows.jobs.plan import JobPlan
+from serve_app.workflows.saved.document import WorkflowDocument
+from serve_app.workflows.saved.stored import StoredWorkflow, WorkflowOverview
 
 
 class EditService(Protocol):
@@ -29,6 +33,9 @@ class EditService(Protocol):
 
     async def validate(self, case: Case, picture: bool) -> Judged:
         """Judge an edit, whoever made it, and draw what was found if ``picture``."""
+
+    async def ask(self, question: Question) -> Reply:
+        """Put a question to the model; raises ``NoAnswer`` if it has none, or none in time."""
 
     async def model(self) -> ModelDescription:
         """Describe the model the editors run; raises ``NotReady`` while there is none."""
@@ -55,3 +62,26 @@ class Jobs(Protocol):
     async def fork(self, job_id: str, fork: Fork, key: IdempotencyKey | None) -> Job: ...
 
     async def delete(self, job_id: str) -> None: ...
+
+    async def outputs(self, job_id: str) -> JobOutputs: ...
+
+    async def keep_analysis(self, job_id: str, analysis: dict[str, Any]) -> None: ...
+
+    async def analyses(self, job_id: str) -> list[dict[str, Any]]: ...
+
+    async def put_workflow(
+        self, name: str, document: WorkflowDocument
+    ) -> tuple[StoredWorkflow, bool]: ...
+
+    async def workflow(self, name: str, version: int | None) -> StoredWorkflow: ...
+
+    async def workflows(self) -> list[WorkflowOverview]: ...
+
+    async def erase_workflow(self, name: str) -> None: ...
+
+
+class Monitor(Protocol):
+    """Tells how the service is doing, as ``monitoring.monitor.ServiceMonitor`` does."""
+
+    async def summary(self) -> dict[str, Any]:
+        """The last hour as JSON; raises ``NotReady`` while the monitor is away."""

@@ -8,6 +8,7 @@ from ray import serve
 
 from serve_app.config import ServiceConfig
 from serve_app.deployments.jobs import JobsClient
+from serve_app.deployments.monitor import MonitorClient
 from serve_app.deployments.router import RouterClient
 from serve_app.deployments.validator import ValidatorClient
 
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
 class Ingress:
     """Decodes and checks what comes in, so that only good requests reach a router."""
 
-    def __init__(self, config: ServiceConfig, router: Any, validator: Any, jobs: Any) -> None:
+    def __init__(
+        self, config: ServiceConfig, router: Any, validator: Any, jobs: Any, monitor: Any
+    ) -> None:
         from serve_app.images.decode_pool import DecodePool
+        from serve_app.monitoring.reporter import Reporter
         from serve_app.storage.blobs import BlobStore
         from serve_app.workflows.gateway import EditGateway
 
@@ -29,7 +33,11 @@ class Ingress:
         self._blobs = BlobStore(config.storage.root)
         self._decoder = DecodePool(config.limits)
         self._jobs = JobsClient(jobs)
-        self._gateway = EditGateway(RouterClient(router), ValidatorClient(validator), config)
+        self._monitor = MonitorClient(monitor, config.monitor)
+        self._reporter = Reporter(self._monitor, config.monitor)
+        self._gateway = EditGateway(
+            RouterClient(router), ValidatorClient(validator), config, self._reporter
+        )
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Called by Serve in the replica, after the constructor."""
@@ -40,16 +48,21 @@ class Ingress:
         return create_app(
             self._gateway,
             self._jobs,
+            monitor=self._monitor,
+            reporter=self._reporter,
             files=FileStore(self._blobs),
             results=ResultStore(self._blobs),
             decoder=self._decoder,
             limits=self._config.limits,
             jobs_config=self._config.jobs,
+            brand_config=self._config.brand,
             model_name=self._config.model.name,
             max_images=self._config.model.max_images,
             request_id_in_headers=False,  # Serve's proxy adds the header itself
         )
 
     async def __del__(self) -> None:
+        if reporter := getattr(self, "_reporter", None):
+            await reporter.close()
         if decoder := getattr(self, "_decoder", None):
             decoder.close()

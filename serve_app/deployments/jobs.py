@@ -11,14 +11,22 @@ from ray import serve
 from serve_app.config import ServiceConfig
 from serve_app.deployments.calls import call, iterate
 from serve_app.deployments.logs import log_with_serve
+from serve_app.deployments.monitor import MonitorClient
 from serve_app.deployments.router import RouterClient
 from serve_app.deployments.validator import ValidatorClient
+from serve_app.monitoring.reporter import JobBacklog
 from serve_app.workflows.jobs.again import Fork
 from serve_app.workflows.jobs.events import JobEvent
 from serve_app.workflows.jobs.idempotency import IdempotencyKey
-from serve_app.workflows.jobs.job import Job
+from serve_app.workflows.jobs.job import Job, JobState
 from serve_app.workflows.jobs.listing import JobPage, JobQuery
+from serve_app.workflows.jobs.outputs import JobOutputs
 from serve_app.workflows.jobs.plan import JobPlan
+from serve_app.workflows.saved.document import WorkflowDocument
+from serve_app.workflows.saved.stored import StoredWorkflow, WorkflowOverview
+
+_MOST_COUNTED = 1000
+"""Jobs of one state that the monitor is told of at most: counting reads them."""
 
 
 @serve.deployment(name="Jobs")
@@ -26,14 +34,22 @@ class Jobs:
     """Losing it loses nothing: the next one goes on with every job at its last ended step."""
 
     # Async, so that it runs on the event loop that the jobs will run on.
-    async def __init__(self, config: ServiceConfig, router: Any, validator: Any) -> None:  # type: ignore[misc]
+    async def __init__(  # type: ignore[misc]
+        self, config: ServiceConfig, router: Any, validator: Any, monitor: Any
+    ) -> None:
+        from serve_app.monitoring.reporter import Reporter
         from serve_app.workflows.gateway import EditGateway
         from serve_app.workflows.jobs.service import JobService
 
         log_with_serve()
-        gateway = EditGateway(RouterClient(router), ValidatorClient(validator), config)
+        client = MonitorClient(monitor, config.monitor)
+        self._reporter = Reporter(client, config.monitor, self._backlog)
+        gateway = EditGateway(
+            RouterClient(router), ValidatorClient(validator), config, self._reporter
+        )
         self._service = JobService(config, gateway, gateway.forget)
         self._service.start()
+        self._reporter.start()
 
     async def submit(self, plan: JobPlan, key: IdempotencyKey | None) -> Job:
         return await self._service.submit(plan, key)
@@ -61,11 +77,43 @@ class Jobs:
     async def delete(self, job_id: str) -> None:
         await self._service.delete(job_id)
 
+    async def put_workflow(
+        self, name: str, document: WorkflowDocument
+    ) -> tuple[StoredWorkflow, bool]:
+        return await self._service.put_workflow(name, document)
+
+    async def workflow(self, name: str, version: int | None) -> StoredWorkflow:
+        return await self._service.workflow(name, version)
+
+    async def workflows(self) -> list[WorkflowOverview]:
+        return await self._service.workflows()
+
+    async def erase_workflow(self, name: str) -> None:
+        await self._service.erase_workflow(name)
+
+    async def outputs(self, job_id: str) -> JobOutputs:
+        return await self._service.outputs(job_id)
+
+    async def keep_analysis(self, job_id: str, analysis: dict[str, Any]) -> None:
+        await self._service.keep_analysis(job_id, analysis)
+
+    async def analyses(self, job_id: str) -> list[dict[str, Any]]:
+        return await self._service.analyses(job_id)
+
     async def check_health(self) -> None:
         """Called by Serve: a replica that can't run jobs any more is replaced."""
         await self._service.check()
 
+    async def _backlog(self) -> JobBacklog:
+        queued, running = [
+            len((await self._service.page(JobQuery(state=state, limit=_MOST_COUNTED))).jobs)
+            for state in (JobState.QUEUED, JobState.RUNNING)
+        ]
+        return JobBacklog(queued, running)
+
     async def __del__(self) -> None:
+        if reporter := getattr(self, "_reporter", None):
+            await reporter.close()
         if service := getattr(self, "_service", None):
             await service.close()
 
@@ -100,3 +148,26 @@ class JobsClient:
 
     async def delete(self, job_id: str) -> None:
         await call("jobs", self._handle.delete.remote(job_id))
+
+    async def outputs(self, job_id: str) -> JobOutputs:
+        return await call("jobs", self._handle.outputs.remote(job_id))
+
+    async def keep_analysis(self, job_id: str, analysis: dict[str, Any]) -> None:
+        await call("jobs", self._handle.keep_analysis.remote(job_id, analysis))
+
+    async def analyses(self, job_id: str) -> list[dict[str, Any]]:
+        return await call("jobs", self._handle.analyses.remote(job_id))
+
+    async def put_workflow(
+        self, name: str, document: WorkflowDocument
+    ) -> tuple[StoredWorkflow, bool]:
+        return await call("jobs", self._handle.put_workflow.remote(name, document))
+
+    async def workflow(self, name: str, version: int | None) -> StoredWorkflow:
+        return await call("jobs", self._handle.workflow.remote(name, version))
+
+    async def workflows(self) -> list[WorkflowOverview]:
+        return await call("jobs", self._handle.workflows.remote())
+
+    async def erase_workflow(self, name: str) -> None:
+        await call("jobs", self._handle.erase_workflow.remote(name))

@@ -10,13 +10,15 @@ from typing import TypeVar
 from serve_app.config import ServiceConfig
 from serve_app.edits.model import ModelDescription
 from serve_app.edits.planning import EditPlan, Planner
+from serve_app.edits.question import Question, Reply
 from serve_app.edits.request import CachePolicy, EditRequest
 from serve_app.edits.result import CacheStatus, Completed, EditEvent, EditOutcome
-from serve_app.errors import DeadlineExceeded, EditServiceError, NotReady
+from serve_app.errors import DeadlineExceeded, EditServiceError, NoAnswer, NotReady
+from serve_app.monitoring.observing import EditObserver, observed
 from serve_app.quality.annotation import Judged
 from serve_app.quality.case import Case
 from serve_app.storage.cache import MemoryTier
-from serve_app.workflows.asking import TypeAsker
+from serve_app.workflows.asking import TypeAsker, answer_within
 from serve_app.workflows.deadline import cut_short, time_limit_s
 from serve_app.workflows.ports import Judge, Router
 
@@ -31,13 +33,20 @@ class EditGateway:
 
     Results are immutable and named by their content, so every ingress may keep copies: a
     hit in this near tier costs no hop. The shared cache behind the routers remains the one
-    that decides what is run.
+    that decides what is run. ``observer`` is told of every edit that is asked for here.
     """
 
-    def __init__(self, router: Router, judge: Judge, config: ServiceConfig) -> None:
+    def __init__(
+        self,
+        router: Router,
+        judge: Judge,
+        config: ServiceConfig,
+        observer: EditObserver | None = None,
+    ) -> None:
         self._router = router
         self._judge = judge
         self._config = config
+        self._observer = observer
         self._near = MemoryTier(config.cache.near_bytes, config.cache.near_s)
         self._model: ModelDescription | None = None
         self._planner: Planner | None = None
@@ -45,14 +54,27 @@ class EditGateway:
 
     async def edit(self, request: EditRequest) -> EditOutcome:
         """Run one edit, or answer it from a cache."""
-        async with self._deadline(request):
-            plan = await self._plan(request)
-            return self._look(plan) or self._keep(plan, await self._router.run(plan))
+        with observed(self._observer) as completed:
+            async with self._deadline(request):
+                plan = await self._plan(request)
+                outcome = self._look(plan) or self._keep(plan, await self._router.run(plan))
+            completed(outcome)
+            return outcome
 
     async def stream(
         self, request: EditRequest, partial_images: int
     ) -> AsyncGenerator[EditEvent, None]:
         """Run one edit, yielding its events; a cached one completes at once."""
+        with observed(self._observer) as completed:
+            async with aclosing(self._events(request, partial_images)) as events:
+                async for event in events:
+                    if isinstance(event, Completed):
+                        completed(event.outcome)
+                    yield event
+
+    async def _events(
+        self, request: EditRequest, partial_images: int
+    ) -> AsyncGenerator[EditEvent, None]:
         async with self._deadline(request):
             plan = await self._plan(request)
             if outcome := self._look(plan):
@@ -83,6 +105,18 @@ class EditGateway:
         """
         self._near.discard(key)
         await self._router.forget(key)
+
+    async def ask(self, question: Question) -> Reply:
+        """Put a question to the model's text encoder.
+
+        Raises ``NoAnswer`` if it can't be asked, or has no answer within ``planning.ask_s``.
+        """
+        reply = None
+        if (await self.model()).answers:
+            reply = await answer_within(self._router.ask, question, self._config.planning.ask_s)
+        if reply is None:
+            raise NoAnswer("The model can't be asked, or has no answer.")
+        return reply
 
     async def model(self) -> ModelDescription:
         """Describe the loaded model; raises ``NotReady`` while no editor answers."""

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from serve_app.api.app import create_app
 from serve_app.config import (
+    BrandConfig,
     JobsConfig,
     LimitsConfig,
     QualityConfig,
@@ -23,6 +24,7 @@ from serve_app.config import (
     WebhooksConfig,
 )
 from serve_app.edits.model import AdapterDescription, FewStepDrafts, ModelDescription
+from serve_app.edits.question import Question, Reply
 from serve_app.edits.request import EditRequest
 from serve_app.edits.result import (
     CacheStatus,
@@ -34,9 +36,13 @@ from serve_app.edits.result import (
     Progress,
     Waiting,
 )
-from serve_app.errors import NotReady
+from serve_app.errors import NoAnswer, NotReady
 from serve_app.images.decode_pool import DecodePool
 from serve_app.images.encoding import encode
+from serve_app.monitoring.gpus import GpuReader
+from serve_app.monitoring.machine import Machine
+from serve_app.monitoring.monitor import ServiceMonitor
+from serve_app.monitoring.reporter import Reporter
 from serve_app.quality.annotation import Judged, judge
 from serve_app.quality.case import Case
 from serve_app.quality.validator import Validator
@@ -64,7 +70,7 @@ class FakeGpuService:
     ``block`` holds edits until it is set; ``failure`` is raised instead of an outcome,
     by streams after ``fail_after`` events. ``waits`` are a stream's first events, and
     ``eta_s`` the estimate of each step. ``requests``, ``finished`` and ``cancelled`` tell
-    what was run.
+    what was run. ``questions`` are answered with ``replies``, in turn.
     """
 
     def __init__(self, results: ResultStore) -> None:
@@ -82,6 +88,8 @@ class FakeGpuService:
         self.waits: list[Waiting] = []
         self.eta_s: float | None = None
         self.forgotten: list[str] = []
+        self.questions: list[Question] = []
+        self.replies: list[Reply] = []
 
     async def edit(self, request: EditRequest) -> EditOutcome:
         self.requests.append(request)
@@ -134,6 +142,12 @@ class FakeGpuService:
     async def ready(self) -> bool:
         return self.warm
 
+    async def ask(self, question: Question) -> Reply:
+        self.questions.append(question)
+        if not self.replies:
+            raise NoAnswer("The model can't be asked.")
+        return self.replies.pop(0)
+
     async def forget(self, key: str) -> None:
         self.forgotten.append(key)
 
@@ -174,6 +188,7 @@ class Surface:
     files: FileStore
     results: ResultStore
     jobs: JobService
+    reporter: Reporter
 
     async def edit(self, *parts: tuple[str, object], **fields: object) -> httpx.Response:
         """POST a form; ``parts`` come on top of one good image unless any are given."""
@@ -222,20 +237,26 @@ async def opened(decoder: DecodePool, folder: Path, limits: LimitsConfig) -> Asy
         limits=limits, jobs=JOBS, storage=StorageConfig(root=str(folder), keep_s=None)
     )
     jobs = JobService(config, service, service.forget)
+    monitor = ServiceMonitor(config.monitor, Machine(GpuReader()))
+    reporter = Reporter(monitor, config.monitor)
     app = create_app(
         service,
         jobs,
+        monitor=monitor,
+        reporter=reporter,
         files=files,
         results=results,
         decoder=decoder,
         limits=limits,
         jobs_config=JOBS,
+        brand_config=BrandConfig(),
         model_name=MODEL,
         max_images=4,
     )
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://edits.test") as client:
-        yield Surface(app, service, client, files, results, jobs)
+        yield Surface(app, service, client, files, results, jobs, reporter)
+    await monitor.close()
     await jobs.close()
 
 

@@ -30,7 +30,7 @@ BAD_FILTERS: list[tuple[str, str, str]] = [
     ("offset=1", UNKNOWN, "offset"),
     *((f"limit={text}", BAD, "limit") for text in ("0", "101", "-1", "x", "", "1.5", "1e1")),
     *((f"state={text}", BAD, "state") for text in ("done", "", "skipped", "QUEUED")),
-    *((f"kind={text}", BAD, "kind") for text in ("variants", "", "steps")),
+    *((f"kind={text}", BAD, "kind") for text in ("workflow", "", "steps")),
     *((f"label={text}", BAD, "label") for text in ("", "a%0Ab", "x" * 101, "%00")),
     *((f"user={text}", BAD, "user") for text in ("", "x" * 65)),
     *(

@@ -9,7 +9,7 @@ from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from serve_app.api import job_documentation as documentation
 from serve_app.api.body import read_json, read_json_with_files, unique
@@ -19,18 +19,16 @@ from serve_app.api.documentation import ERROR_RESPONSES
 from serve_app.api.event_stream import EventStream, event
 from serve_app.api.job_fields import ListFields
 from serve_app.api.job_parsing import parse_fork, parse_job
+from serve_app.api.job_submission import accepted, bound, idempotency_key, known_job
 from serve_app.api.model_fields import parse_model
 from serve_app.api.places import Places
-from serve_app.errors import InvalidRequest, NotFound
+from serve_app.errors import InvalidRequest
 from serve_app.workflows.jobs.events import JobEvent
-from serve_app.workflows.jobs.idempotency import IdempotencyKey
-from serve_app.workflows.jobs.job import JOB_ID, Job
 from serve_app.workflows.jobs.listing import JobQuery
 
 SPECIFICATION = "job"
 """The part of a form that holds the specification."""
 
-_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _EVENT_ID = re.compile(r"[0-9]{1,18}")
 _LATER_S = 5.0
 
@@ -52,11 +50,11 @@ def router(context: Context) -> APIRouter:
     )
     async def create_job(request: Request) -> Response:
         values, files = await read_json_with_files(request, SPECIFICATION)
-        key = _key(request)
+        key = idempotency_key(request)
         parsed = parse_job(values, files, context)
         # Whoever has sent all of it means it: it is accepted even if nobody waits for the answer.
         plan = await until_disconnect(request.receive, parsed.stored(context))
-        return _accepted(await jobs.submit(plan, _bound(key, plan.to_json())))
+        return accepted(await jobs.submit(plan, bound(key, plan.to_json())))
 
     @routes.get(
         "/v1/jobs",
@@ -80,7 +78,7 @@ def router(context: Context) -> APIRouter:
         responses=documentation.JOB_RESPONSES,
     )
     async def get_job(job_id: str) -> dict[str, Any]:
-        return (await jobs.get(_known(job_id))).to_json()
+        return (await jobs.get(known_job(job_id))).to_json()
 
     @routes.get(
         "/v1/jobs/{job_id}/events",
@@ -89,7 +87,7 @@ def router(context: Context) -> APIRouter:
         responses=documentation.EVENT_RESPONSES,
     )
     async def watch_job(job_id: str, request: Request) -> Response:
-        events = jobs.events(_known(job_id), _last_event_id(request))
+        events = jobs.events(known_job(job_id), _last_event_id(request))
         return EventStream(_encoded(events, watchers))
 
     @routes.post(
@@ -98,7 +96,7 @@ def router(context: Context) -> APIRouter:
         responses=documentation.JOB_RESPONSES,
     )
     async def cancel_job(job_id: str) -> dict[str, Any]:
-        return (await jobs.cancel(_known(job_id))).to_json()
+        return (await jobs.cancel(known_job(job_id))).to_json()
 
     @routes.post(
         "/v1/jobs/{job_id}/retry",
@@ -107,7 +105,7 @@ def router(context: Context) -> APIRouter:
         responses=documentation.ACCEPTED_RESPONSES,
     )
     async def retry_job(job_id: str) -> Response:
-        return _accepted(await jobs.retry(_known(job_id)))
+        return accepted(await jobs.retry(known_job(job_id)))
 
     @routes.post(
         "/v1/jobs/{job_id}/fork",
@@ -117,10 +115,10 @@ def router(context: Context) -> APIRouter:
         responses=documentation.ACCEPTED_RESPONSES,
     )
     async def fork_job(job_id: str, request: Request) -> Response:
-        values, key = await read_json(request), _key(request)
-        job = await jobs.get(_known(job_id))
+        values, key = await read_json(request), idempotency_key(request)
+        job = await jobs.get(known_job(job_id))
         fork = await parse_fork(values, job, context).stored(context)
-        return _accepted(await jobs.fork(job.id, fork, _bound(key, {"fork": job.id, **values})))
+        return accepted(await jobs.fork(job.id, fork, bound(key, {"fork": job.id, **values})))
 
     @routes.delete(
         "/v1/jobs/{job_id}",
@@ -130,29 +128,10 @@ def router(context: Context) -> APIRouter:
         responses=ERROR_RESPONSES,
     )
     async def delete_job(job_id: str) -> Response:
-        await jobs.delete(_known(job_id))
+        await jobs.delete(known_job(job_id))
         return Response(status_code=204)
 
     return routes
-
-
-def _known(job_id: str) -> str:
-    if JOB_ID.fullmatch(job_id) is None:
-        raise NotFound("There is no job with this id.")
-    return job_id
-
-
-def _key(request: Request) -> str | None:
-    header = request.headers.get("idempotency-key")
-    if header is not None and _KEY.fullmatch(header) is None:
-        raise InvalidRequest(
-            "`Idempotency-Key` must be 1 to 255 letters, digits or signs.", "Idempotency-Key"
-        )
-    return header
-
-
-def _bound(key: str | None, asked: dict[str, Any]) -> IdempotencyKey | None:
-    return None if key is None else IdempotencyKey.of(key, asked)
 
 
 def _query(fields: ListFields) -> JobQuery:
@@ -169,10 +148,6 @@ def _last_event_id(request: Request) -> int:
     if _EVENT_ID.fullmatch(header) is None:
         raise InvalidRequest("`Last-Event-ID` must be the id of an event.", "Last-Event-ID")
     return int(header)
-
-
-def _accepted(job: Job) -> Response:
-    return JSONResponse(job.to_json(), 202, {"location": f"/v1/jobs/{job.id}"})
 
 
 async def _encoded(

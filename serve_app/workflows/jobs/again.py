@@ -38,7 +38,7 @@ def forked(job: Job, fork: Fork) -> Job:
     kept = job.steps[:first]
     # Where failures are lived with, those of before are, too.
     passable = {JobState.SUCCEEDED}
-    if job.kind is JobKind.EDIT or job.plan.on_failure is OnFailure.SKIP:
+    if job.kind is not JobKind.CHAIN or job.plan.on_failure is OnFailure.SKIP:
         passable.add(JobState.FAILED)
     if any(step.state not in passable for step in kept):
         raise InvalidRequest("A step before `from_step` has not succeeded.", "from_step")

@@ -13,13 +13,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from serve_app.errors import Overloaded, WrongState
-from serve_app.workflows.jobs import events, idempotency, listing, rows
+from serve_app.errors import NotFound, Overloaded, WrongState
+from serve_app.workflows.jobs import analyses, events, idempotency, listing, outputs, rows
 from serve_app.workflows.jobs.database import Database
 from serve_app.workflows.jobs.events import JobEvent, state_event
 from serve_app.workflows.jobs.idempotency import IdempotencyKey
 from serve_app.workflows.jobs.job import Job, JobState, Overview, StepRecord
 from serve_app.workflows.jobs.listing import JobPage, JobQuery
+from serve_app.workflows.jobs.outputs import JobOutputs
 from serve_app.workflows.jobs.tables import (
     JOBS,
     OVERVIEW,
@@ -57,7 +58,7 @@ class Catalogue:
             connection.execute(sa.insert(JOBS).values(job_row(job)))
             connection.execute(sa.insert(STEPS), [step_row(job.id, step) for step in job.steps])
             rows.refer(connection, job.id, job.plan.inputs, owned=True)
-            kept = {step.result for step in job.steps if step.result is not None}
+            kept = {image for step in job.steps for image in step.images}
             rows.refer(connection, job.id, kept, owned=False)
             events.record(connection, job.id, [state_event(JobState.QUEUED, job.created_at)])
             return job.id
@@ -71,6 +72,13 @@ class Catalogue:
     async def job(self, job_id: str) -> Job:
         """A job with all of its steps; raises ``NotFound``."""
         return await self._database.read(lambda connection: rows.job(connection, job_id))
+
+    async def find(self, job_id: str) -> Job | None:
+        """A job with all of its steps; ``None`` if it was erased."""
+        try:
+            return await self.job(job_id)
+        except NotFound:
+            return None
 
     async def overview(self, job_id: str) -> Overview:
         """A job without its plan and steps; raises ``NotFound``."""
@@ -107,6 +115,26 @@ class Catalogue:
             JOBS.c.webhook["state"].as_string().in_(("waiting", "retrying")),
         )
         return await self._overviews(wanted)
+
+    async def outputs(self, job_id: str) -> JobOutputs:
+        """What was made of a job's results; raises ``NotFound`` where there is nothing yet."""
+        return await self._database.read(lambda connection: outputs.of(connection, job_id))
+
+    async def add_analysis(self, job_id: str, analysis: dict[str, Any]) -> None:
+        """Keep an analysis of a test with the variants that it is about.
+
+        Raises ``NotFound``, or ``InvalidRequest`` if they are not the job's.
+        """
+        await self._database.transact(lambda c: analyses.add(c, rows.job(c, job_id), analysis))
+
+    async def analyses(self, job_id: str) -> list[dict[str, Any]]:
+        """All analyses of a job's variants, the oldest first; raises ``NotFound``."""
+
+        def work(connection: sa.Connection) -> list[dict[str, Any]]:
+            rows.overview(connection, job_id)
+            return analyses.of(connection, job_id)
+
+        return await self._database.read(work)
 
     # For whoever runs a job.
 
@@ -153,8 +181,9 @@ class Catalogue:
             if not rows.is_on(connection, job_id, run):
                 return False
             rows.put_steps(connection, job_id, [record])
-            if record.result is not None:
-                rows.refer(connection, job_id, {record.result}, owned=record.made)
+            if record.edit_result is not None:
+                rows.refer(connection, job_id, {record.edit_result}, owned=record.made)
+            rows.refer(connection, job_id, record.own_images, owned=True)
             return True
 
         return await self._database.transact(work)
@@ -175,6 +204,18 @@ class Catalogue:
             rows.end(
                 connection, job_id, state, JobState.SKIPPED, {"result": result, "error": error}
             )
+            return True
+
+        return await self._database.transact(work)
+
+    async def put_outputs(self, job_id: str, run: int, made: JobOutputs) -> bool:
+        """Keep what was made of a job's results; false if this run is not wanted any more."""
+
+        def work(connection: sa.Connection) -> bool:
+            if not rows.is_on(connection, job_id, run):
+                return False
+            outputs.put(connection, job_id, made)
+            rows.refer(connection, job_id, {made.contact_sheet}, owned=True)
             return True
 
         return await self._database.transact(work)
@@ -219,6 +260,7 @@ class Catalogue:
             if not records:
                 raise WrongState("Nothing is left to do: every step has succeeded.")
             rows.put_steps(connection, job_id, records)
+            outputs.erase(connection, job_id)
             now = time.time()
             connection.execute(
                 sa.update(JOBS)

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from serve_app.workflows.jobs.tables import EVENTS, IDEMPOTENCY_KEYS, IMAGES, JOBS, STEPS
+from serve_app.workflows.jobs.tables import (
+    ANALYSES,
+    EVENTS,
+    IDEMPOTENCY_KEYS,
+    IMAGES,
+    JOBS,
+    OUTPUTS,
+    STEPS,
+)
 
 
 def unused_images(connection: sa.Connection, job_id: str) -> list[str]:
@@ -24,7 +32,7 @@ def erase(connection: sa.Connection, job_id: str) -> None:
     owned = sa.select(IMAGES.c.image_id).where(IMAGES.c.job_id == job_id, IMAGES.c.owned)
     heirs = (IMAGES.c.image_id.in_(owned.scalar_subquery()), IMAGES.c.job_id != job_id)
     connection.execute(sa.update(IMAGES).where(*heirs).values(owned=True))
-    for table in (IMAGES, EVENTS, STEPS, IDEMPOTENCY_KEYS):
+    for table in (IMAGES, EVENTS, STEPS, OUTPUTS, ANALYSES, IDEMPOTENCY_KEYS):
         connection.execute(sa.delete(table).where(table.c.job_id == job_id))
     connection.execute(sa.delete(JOBS).where(JOBS.c.id == job_id))
 

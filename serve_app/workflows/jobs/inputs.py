@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 from serve_app.config import LimitsConfig
 from serve_app.edits.recorded import recorded_request
 from serve_app.edits.request import EditRequest, require_size_of_masked
 from serve_app.errors import NotFound
 from serve_app.images.decoding import decode
+from serve_app.images.framing import Fit, Frame, framed
 from serve_app.images.mask_reading import read_stored_mask
 from serve_app.images.masks import Box, EditMask, require_usable
 from serve_app.images.pixels import DecodedImage
 from serve_app.storage.files import FileStore
 from serve_app.storage.results import RESULT_ID, ResultStore
+from serve_app.workflows.brand_sets.plan import Framing
 from serve_app.workflows.jobs.plan import JobPlan, StepPlan
 
 
@@ -34,6 +37,8 @@ class Inputs:
         Raises ``NotFound`` for a file that is gone, and ``UnusableMask``.
         """
         images = [await self.image(image_id) for image_id in image_ids]
+        if step.framing is not None:
+            step, images[0] = await asyncio.to_thread(_in_frame, step, step.framing, images[0])
         asked = {
             **step.parameters,
             "priority": plan.priority,
@@ -52,6 +57,10 @@ class Inputs:
         png = await stored(image_id)
         if png is None:
             raise NotFound(f"The image {image_id} is not stored any more.", "image")
+        return await self.decoded(png)
+
+    async def decoded(self, png: bytes) -> DecodedImage:
+        """The pixels of one of the service's own PNGs."""
         return await asyncio.to_thread(decode, png, self._limits, "image")
 
     async def _mask(self, step: StepPlan, image: DecodedImage) -> EditMask | None:
@@ -66,3 +75,15 @@ class Inputs:
             return None
         require_usable(mask.editable, image.width, image.height)
         return mask
+
+
+def _in_frame(
+    step: StepPlan, framing: Framing, image: DecodedImage
+) -> tuple[StepPlan, DecodedImage]:
+    """``image`` in the shape it is wanted in, and ``step`` with what there is to do for that."""
+    frame = Frame(framing.width, framing.height, framing.fit)
+    made = framed(image.pixels, frame)
+    if made.how is Fit.PAD:
+        prompt = f"{step.parameters['prompt']} {framing.outpainting}"
+        step = replace(step, parameters={**step.parameters, "prompt": prompt})
+    return step, DecodedImage.of(made.pixels)

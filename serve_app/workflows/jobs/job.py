@@ -52,7 +52,9 @@ class StepRecord:
     """How far one step has come.
 
     ``made`` tells whether the step made its result, or found it in the cache. ``variation``
-    counts how often a rejected step was retried: each time is another derived seed.
+    counts how often a rejected step was retried: each time is another derived seed. ``drift`` is
+    how far a chain's result has moved away from its first image, ``edited`` the result before
+    that was repaired. ``outputs`` are the pictures of a brand set that were made of the result.
     """
 
     index: int
@@ -69,10 +71,34 @@ class StepRecord:
     made: bool = False
     variation: int = 0
     error: dict[str, Any] | None = None
+    drift: dict[str, Any] | None = None
+    edited: str | None = None
+    outputs: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def images(self) -> set[str]:
+        """Ids of all images that came of it."""
+        return self.own_images | {one for one in (self.result, self.edited) if one is not None}
+
+    @property
+    def own_images(self) -> set[str]:
+        """Ids of the images that were made for this job alone."""
+        made = {output["file"] for output in self.outputs}
+        if self.edited is not None and self.result is not None:
+            made.add(self.result)
+        return made
+
+    @property
+    def edit_result(self) -> str | None:
+        """Id of what the edit came to, which others may have asked for, too."""
+        return self.edited or self.result
 
     def to_json(self) -> dict[str, Any]:
         """As users read it."""
-        return {
+        shown = {
+            name: value for name in ("drift", "edited", "outputs") if (value := getattr(self, name))
+        }
+        return shown | {
             "index": self.index,
             "state": str(self.state),
             "name": self.name,
@@ -148,10 +174,14 @@ class Overview:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job(Overview):
-    """An accepted job as it stands, with its plan and all of its steps."""
+    """An accepted job as it stands, with its plan and all of its steps.
+
+    ``has_outputs`` tells whether its contact sheet and manifest are made.
+    """
 
     plan: JobPlan
     steps: tuple[StepRecord, ...]
+    has_outputs: bool = False
 
     @classmethod
     def accepted(cls, plan: JobPlan, forked_from: str | None = None) -> Job:
@@ -181,6 +211,7 @@ class Job(Overview):
         # Not super(): with slots, the class that it would look for is another one.
         return Overview.to_json(self) | {
             "steps": [step.to_json() for step in self.steps],
+            "outputs": output_links(self.id) if self.has_outputs else None,
             "specification": self.plan.specification,
         }
 
@@ -190,6 +221,16 @@ def links(job_id: str) -> dict[str, str]:
     self_ = f"/v1/jobs/{job_id}"
     return {"self": self_} | {
         name: f"{self_}/{name}" for name in ("events", "cancel", "retry", "fork")
+    }
+
+
+def output_links(job_id: str) -> dict[str, str]:
+    """Where what a job has made of its results is read."""
+    self_ = f"/v1/jobs/{job_id}"
+    return {
+        "contact_sheet": f"{self_}/contact-sheet",
+        "manifest": f"{self_}/manifest",
+        "archive": f"{self_}/archive",
     }
 
 

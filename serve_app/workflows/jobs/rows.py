@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from serve_app.errors import NotFound
-from serve_app.workflows.jobs import events
+from serve_app.workflows.jobs import events, outputs
 from serve_app.workflows.jobs.events import state_event, step_event
 from serve_app.workflows.jobs.job import Job, JobState, Overview, StepRecord
 from serve_app.workflows.jobs.tables import (
@@ -51,7 +51,7 @@ def job(connection: sa.Connection, job_id: str) -> Job:
     row = connection.execute(sa.select(JOBS).where(JOBS.c.id == job_id)).mappings().first()
     if row is None:
         raise NotFound("There is no job with this id.")
-    return job_of(row, steps(connection, job_id))
+    return job_of(row, steps(connection, job_id), outputs.present(connection, job_id))
 
 
 def step(connection: sa.Connection, job_id: str, index: int) -> StepRecord | None:

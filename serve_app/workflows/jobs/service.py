@@ -16,20 +16,27 @@ from serve_app.storage.files import FileStore
 from serve_app.storage.results import ResultStore
 from serve_app.workflows.jobs.again import Fork, forked, to_do_again
 from serve_app.workflows.jobs.catalogue import Catalogue
+from serve_app.workflows.jobs.chain import ChainRunner
 from serve_app.workflows.jobs.conductor import Conductor
 from serve_app.workflows.jobs.database import Database, database_url
 from serve_app.workflows.jobs.durable import DurableRuns
 from serve_app.workflows.jobs.events import JobEvent
 from serve_app.workflows.jobs.feed import Feed, Watcher
 from serve_app.workflows.jobs.idempotency import IdempotencyKey
+from serve_app.workflows.jobs.independent import IndependentRunner
 from serve_app.workflows.jobs.inputs import Inputs
 from serve_app.workflows.jobs.job import Job, JobState, Overview, error_record
 from serve_app.workflows.jobs.keeping import Forget, Keeper
 from serve_app.workflows.jobs.listing import JobPage, JobQuery
+from serve_app.workflows.jobs.outputs import JobOutputs
 from serve_app.workflows.jobs.plan import JobPlan
+from serve_app.workflows.jobs.presenting import Presenter
 from serve_app.workflows.jobs.sole_runner import SoleRunner
 from serve_app.workflows.jobs.step import Edits, StepRunner, deadline_passed
 from serve_app.workflows.jobs.webhook import WebhookSender
+from serve_app.workflows.saved.document import WorkflowDocument
+from serve_app.workflows.saved.shelf import Shelf
+from serve_app.workflows.saved.stored import StoredWorkflow, WorkflowOverview
 
 logger = logging.getLogger(__name__)
 
@@ -55,16 +62,19 @@ class JobService:
         self._files, results = FileStore(blobs), ResultStore(blobs)
         self._database = Database(url)
         self._catalogue = Catalogue(self._database)
+        self._shelf = Shelf(self._database, config.jobs.workflows.max_stored)
         self._keeper = Keeper(self._database, self._files, results, forget)
         self._feed = Feed()
-        self._steps = StepRunner(
+        inputs = Inputs(self._files, results, config.limits)
+        self._steps = StepRunner(self._catalogue, inputs, edits, self._feed, config.jobs)
+        self._conductor = Conductor(
             self._catalogue,
-            Inputs(self._files, results, config.limits),
-            edits,
+            ChainRunner(self._catalogue, self._steps, inputs, results, edits, config.quality),
+            IndependentRunner(self._catalogue, self._steps, inputs, self._files, config.brand),
+            Presenter(self._catalogue, inputs, self._files),
             self._feed,
-            config.jobs,
+            self._on_end,
         )
-        self._conductor = Conductor(self._catalogue, self._steps, self._feed, self._on_end)
         self._sender = WebhookSender(self._catalogue, config.jobs.webhooks, self._feed.stir)
         self._runs = DurableRuns(
             url,
@@ -250,6 +260,21 @@ class JobService:
         """
         return await self._accept(forked(await self._catalogue.job(job_id), fork), key)
 
+    async def outputs(self, job_id: str) -> JobOutputs:
+        """What a job has made of its results; raises ``NotFound`` before its end."""
+        return await self._catalogue.outputs(job_id)
+
+    async def keep_analysis(self, job_id: str, analysis: dict[str, Any]) -> None:
+        """Keep an analysis of a test with the variants that it is about.
+
+        Raises ``InvalidRequest`` if ``analysis["variants"]`` are not the job's.
+        """
+        await self._catalogue.add_analysis(job_id, analysis)
+
+    async def analyses(self, job_id: str) -> list[dict[str, Any]]:
+        """All analyses that were kept with a job, the oldest first."""
+        return await self._catalogue.analyses(job_id)
+
     async def delete(self, job_id: str) -> None:
         """Erase a job with its inputs and results, unless another job uses them; end it first.
 
@@ -260,6 +285,26 @@ class JobService:
                 await self.cancel(job_id)
         if not await asyncio.shield(asyncio.create_task(self._erase(job_id))):
             raise WrongState("The job was started again meanwhile.")
+
+    # Saved workflows.
+
+    async def put_workflow(
+        self, name: str, document: WorkflowDocument
+    ) -> tuple[StoredWorkflow, bool]:
+        """Save the next version, and say whether it is new; raises ``WrongState`` if it is full."""
+        return await self._shelf.put(name, document)
+
+    async def workflow(self, name: str, version: int | None = None) -> StoredWorkflow:
+        """A saved workflow, by default its latest version."""
+        return await self._shelf.get(name, version)
+
+    async def workflows(self) -> list[WorkflowOverview]:
+        """All saved workflows, by name."""
+        return await self._shelf.overviews()
+
+    async def erase_workflow(self, name: str) -> None:
+        """Erase all versions of a workflow; jobs that it began stay."""
+        await self._shelf.erase(name)
 
     async def _accept(self, job: Job, key: IdempotencyKey | None) -> Job:
         accepted_id = await self._catalogue.add(job, self._jobs.queued, key)

@@ -7,9 +7,9 @@ import logging
 import random
 import time
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from serve_app.config import JobsConfig
@@ -24,6 +24,8 @@ from serve_app.errors import (
     ReplicaLost,
     RouterLost,
 )
+from serve_app.quality.annotation import Judged
+from serve_app.quality.case import Case
 from serve_app.quality.report import Verdict
 from serve_app.workflows.jobs.catalogue import Catalogue
 from serve_app.workflows.jobs.feed import Feed
@@ -44,6 +46,22 @@ class Edits(Protocol):
         self, request: EditRequest, partial_images: int
     ) -> AsyncGenerator[EditEvent, None]: ...
 
+    async def validate(self, case: Case, picture: bool) -> Judged:
+        """Judge an edit, whoever made it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What was made of a step's result: ``replacement`` is a result to take in its place."""
+
+    replacement: str | None = None
+    drift: dict[str, Any] | None = None
+    outputs: tuple[dict[str, Any], ...] = ()
+
+
+Settle = Callable[[EditOutcome], Awaitable[Settled]]
+"""Works on the result of a step before the step ends; what it fails with fails the step."""
+
 
 class _NotWanted(Exception):
     """The job was cancelled, or retried since: this run of it must do nothing any more."""
@@ -61,30 +79,45 @@ class StepRunner:
         self._feed = feed
         self._patience_s = config.patience_s
         self._places = asyncio.Semaphore(config.edits)
-        self._running: defaultdict[str, set[asyncio.Task[EditOutcome]]] = defaultdict(set)
+        self._running: defaultdict[str, set[asyncio.Task[StepRecord]]] = defaultdict(set)
 
-    async def run(self, job: Job, index: int, image_ids: Sequence[str], *, accept: bool) -> None:
+    async def run(
+        self,
+        job: Job,
+        index: int,
+        image_ids: Sequence[str],
+        *,
+        accept: bool,
+        settle: Settle | None = None,
+    ) -> None:
         """Run a step of ``job`` on ``image_ids``, unless it has ended already.
 
         With ``accept`` a rejected result is a failure. How it ended is in the catalogue, where a
         step of a job that is not wanted any more does not end.
         """
         with suppress(_NotWanted):
-            await self._run(job, index, image_ids, accept=accept)
+            await self._run(job, index, image_ids, accept, settle)
         self._feed.over(job.id, index)
 
-    async def _run(self, job: Job, index: int, image_ids: Sequence[str], *, accept: bool) -> None:
+    async def _run(
+        self,
+        job: Job,
+        index: int,
+        image_ids: Sequence[str],
+        accept: bool,
+        settle: Settle | None,
+    ) -> None:
         known = await insist(lambda: self._catalogue.step(job.id, index))
         if known is None or known.state.final:
             return
         started = replace(known, state=JobState.RUNNING, started_at=time.time())
         begun = time.monotonic()
         try:
-            outcome = await self._cancellable(job.id, self._started(job, started, image_ids))
+            ended = await self._cancellable(
+                job.id, self._started(job, started, image_ids, accept, settle)
+            )
         except EditServiceError as error:
             ended = replace(started, state=JobState.FAILED, error=error_record(error))
-        else:
-            ended = _ended(started, outcome, accept=accept)
         ended = replace(ended, finished_at=time.time(), seconds=round(time.monotonic() - begun, 4))
         await self._put(job, ended)
 
@@ -98,9 +131,7 @@ class StepRunner:
             raise _NotWanted
         self._feed.stir(job.id)
 
-    async def _cancellable(
-        self, job_id: str, work: Coroutine[Any, Any, EditOutcome]
-    ) -> EditOutcome:
+    async def _cancellable(self, job_id: str, work: Coroutine[Any, Any, StepRecord]) -> StepRecord:
         task = asyncio.create_task(work)
         self._running[job_id].add(task)
         try:
@@ -116,11 +147,22 @@ class StepRunner:
             if not self._running[job_id]:
                 del self._running[job_id]
 
-    async def _started(self, job: Job, record: StepRecord, image_ids: Sequence[str]) -> EditOutcome:
+    async def _started(
+        self,
+        job: Job,
+        record: StepRecord,
+        image_ids: Sequence[str],
+        accept: bool,
+        settle: Settle | None,
+    ) -> StepRecord:
         # Within what a cancellation stops: one that comes before this is kept ends it here, one
         # that comes after finds it running.
         await self._put(job, record)
-        return await self._patiently(job, record, image_ids)
+        outcome = await self._patiently(job, record, image_ids)
+        ended = _ended(record, outcome, accept=accept)
+        if settle is None:
+            return ended
+        return _settled(ended, await insist(lambda: settle(outcome)))
 
     async def _patiently(
         self, job: Job, record: StepRecord, image_ids: Sequence[str]
@@ -187,6 +229,13 @@ def _ended(record: StepRecord, outcome: EditOutcome, *, accept: bool) -> StepRec
         seed=result.seed,
         made=outcome.cache in (CacheStatus.MISS, CacheStatus.OFF),
     )
+
+
+def _settled(record: StepRecord, settled: Settled) -> StepRecord:
+    record = replace(record, drift=settled.drift, outputs=settled.outputs)
+    if settled.replacement is None:
+        return record
+    return replace(record, result=settled.replacement, edited=record.result)
 
 
 def _rejection(result: EditResult) -> EditRejected:

@@ -84,6 +84,29 @@ IDEMPOTENCY_KEYS = sa.Table(
     sa.Column("created_at", sa.Double, nullable=False),
 )
 
+OUTPUTS = sa.Table(
+    "job_outputs",
+    TABLES,
+    sa.Column("job_id", sa.String, primary_key=True),
+    sa.Column("contact_sheet", sa.String, nullable=False),
+    sa.Column("manifest", sa.JSON, nullable=False),
+    sa.Column("files", sa.JSON, nullable=False),
+)
+
+ANALYSES = sa.Table(
+    "job_analyses",
+    TABLES,
+    sa.Column(
+        "id",
+        sa.BigInteger().with_variant(sa.Integer, "sqlite"),
+        primary_key=True,
+        autoincrement=True,
+    ),
+    sa.Column("job_id", sa.String, nullable=False),
+    sa.Column("analysis", sa.JSON, nullable=False),
+    sa.Index("job_analyses_by_job", "job_id", "id"),
+)
+
 OVERVIEW = tuple(JOBS.c[field.name] for field in fields(Overview))
 """The columns of an ``Overview``, without the plan, which may be long."""
 
@@ -99,9 +122,10 @@ def overview_of(row: sa.RowMapping) -> Overview:
     return Overview(**_overview_values(row))
 
 
-def job_of(row: sa.RowMapping, steps: tuple[StepRecord, ...]) -> Job:
+def job_of(row: sa.RowMapping, steps: tuple[StepRecord, ...], has_outputs: bool) -> Job:
     """The job in a row of ``JOBS``."""
-    return Job(**_overview_values(row), plan=JobPlan.from_json(row["plan"]), steps=steps)
+    plan = JobPlan.from_json(row["plan"])
+    return Job(**_overview_values(row), plan=plan, steps=steps, has_outputs=has_outputs)
 
 
 def step_row(job_id: str, record: StepRecord) -> dict[str, Any]:
@@ -116,7 +140,9 @@ def step_row(job_id: str, record: StepRecord) -> dict[str, Any]:
 
 def step_of(row: sa.RowMapping) -> StepRecord:
     """The record in a row of ``STEPS``."""
-    return StepRecord(**{**row["record"], "state": JobState(row["state"])})
+    record = row["record"]
+    outputs = tuple(record.get("outputs", ()))
+    return StepRecord(**{**record, "state": JobState(row["state"]), "outputs": outputs})
 
 
 def _overview_values(row: sa.RowMapping) -> dict[str, Any]:

@@ -1,0 +1,52 @@
+"""``POST /v1/ab-tests/analyze``: statistics of an A/B test from its counts."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+
+from serve_app.api import ab_documentation as documentation
+from serve_app.api.ab_parsing import ParsedAbTest, parse_ab_test
+from serve_app.api.body import read_json
+from serve_app.api.context import Context
+from serve_app.errors import NotFound
+from serve_app.workflows.ab_tests.analysis import Analysis, analyse
+from serve_app.workflows.ab_tests.picture import drawn
+from serve_app.workflows.jobs.job import JOB_ID
+
+
+def router(context: Context) -> APIRouter:
+    """The route that analyses; it needs no editor."""
+    routes = APIRouter(tags=["ab-tests"])
+
+    @routes.post(
+        "/v1/ab-tests/analyze",
+        summary="Analyse an A/B test: counts in, verdict and figures out",
+        openapi_extra=documentation.analysis_body(context.limits),
+        responses=documentation.ANALYSIS_RESPONSES,
+    )
+    async def analyse_ab_test(request: Request) -> dict[str, Any]:
+        parsed = parse_ab_test(await read_json(request), context.limits)
+        if parsed.job is not None and JOB_ID.fullmatch(parsed.job) is None:
+            raise NotFound("There is no job with this id.", "job")
+        analysis, picture = await asyncio.to_thread(_analysed, parsed)
+        answer = parsed.answer(analysis)
+        if parsed.job is not None:
+            await context.jobs.keep_analysis(parsed.job, answer)
+        if picture is not None:
+            answer = answer | {"picture": {"b64_json": picture}}
+        return answer
+
+    return routes
+
+
+def _analysed(parsed: ParsedAbTest) -> tuple[Analysis, str | None]:
+    """The analysis, and its picture in base64 if one is wanted; takes up to a second."""
+    analysis = analyse(parsed.test)
+    if not parsed.picture:
+        return analysis, None
+    return analysis, base64.b64encode(drawn(analysis)).decode("ascii")

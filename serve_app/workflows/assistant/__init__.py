@@ -1,0 +1,1 @@
+"""The content assistant: from a brief in plain words to the specification of a job."""

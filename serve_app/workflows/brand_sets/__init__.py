@@ -1,0 +1,1 @@
+"""Brand sets: one picture, several variations, every format, in the colours of a brand."""

@@ -1,0 +1,1 @@
+"""Saved workflows: jobs with parameters in them, kept by name and version and run again."""

@@ -1,0 +1,93 @@
+"""Chains of edits that each move the picture by a little."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.drifting import DriftingEditor
+from serve_app.engine.engine import Engine
+from serve_app.images.pixels import RGB, content_id
+from serve_app.workflows.jobs.job import Job, JobState
+from serve_app.workflows.jobs.plan import JobKind, JobPlan, StepPlan
+from tests.conftest import decoded
+from tests.workflows.jobs.conftest import Jobs, ended
+
+STEPS = 4
+
+
+async def drifted(jobs: Jobs, engine: Engine, *steps: StepPlan, repair: bool) -> Job:
+    image = await jobs.store("astronaut", (320, 240))
+    plan = JobPlan(JobKind.CHAIN, steps, images=(image,), repair_drift=repair)
+    async with jobs.running(DriftingEditor(engine)) as service:
+        return await ended(service, (await service.submit(plan)).id)
+
+
+def semantic(prompt: str, **parameters: object) -> StepPlan:
+    return StepPlan({"prompt": prompt, "edit_type": "semantic", **parameters})
+
+
+def percents(job: Job) -> list[float]:
+    return [step.drift["percent"] for step in job.steps if step.drift is not None]
+
+
+async def pixels(jobs: Jobs, result_id: str | None) -> RGB:
+    png = await jobs.results.image(str(result_id))
+    assert png is not None
+    return decoded(png)
+
+
+async def test_drift_adds_up_unless_it_is_repaired(jobs: Jobs, engine: Engine) -> None:
+    steps = [semantic(f"make it warmer {number}") for number in range(STEPS)]
+    bare = await drifted(jobs, engine, *steps, repair=False)
+    mended = await drifted(jobs, engine, *steps, repair=True)
+    for job in (bare, mended):
+        assert job.state is JobState.SUCCEEDED
+        assert len(percents(job)) == STEPS
+    assert percents(bare) == sorted(percents(bare))
+    assert percents(mended)[-1] <= 0.3 * percents(bare)[-1]
+    assert not any(step.edited for step in bare.steps)
+    for step in mended.steps:
+        assert step.drift is not None
+        assert step.drift["repaired"]
+        # What the edit came to is kept beside what was made of it.
+        record = await jobs.results.metadata(str(step.result))
+        assert record is not None
+        assert record["repaired_from"] == step.edited
+        assert record["verdict"] == record["report"]["verdict"] == step.verdict
+        assert await jobs.results.metadata(str(step.edited)) is not None
+    # The next step edits what was laid back.
+    second = await jobs.results.metadata(str(mended.steps[1].edited))
+    assert second is not None
+    first = await pixels(jobs, mended.steps[0].result)
+
+    assert second["request"]["images"] == [content_id(first)]
+
+
+async def test_another_viewpoint_is_not_laid_back(jobs: Jobs, engine: Engine) -> None:
+    steps = [semantic("view it from the side"), semantic("make it warmer")]
+    job = await drifted(jobs, engine, *steps, repair=True)
+    turned, after = job.steps
+    assert turned.drift is not None
+    assert (turned.drift["reframed"], turned.drift["repaired"]) == (True, False)
+    # What follows is laid over the new view, not over the first one.
+    assert after.drift is not None
+    assert after.drift["repaired"]
+    assert after.drift["percent"] == pytest.approx(turned.drift["percent"], abs=0.1)
+
+
+async def test_what_a_mask_protects_is_kept_to_the_byte(jobs: Jobs, engine: Engine) -> None:
+    step = semantic("make it warmer", mask_box=[100, 60, 200, 160])
+    job = await drifted(jobs, engine, step, repair=True)
+    (masked,) = job.steps
+    assert masked.edited is None
+    assert masked.drift is not None
+    assert not masked.drift["repaired"]
+
+
+async def test_a_job_erases_what_it_laid_back(jobs: Jobs, engine: Engine) -> None:
+    job = await drifted(jobs, engine, semantic("make it warmer"), repair=True)
+    (step,) = job.steps
+    async with jobs.running() as service:
+        await service.delete(job.id)
+    for result_id in (step.result, step.edited):
+        assert await jobs.results.metadata(str(result_id)) is None
