@@ -8,7 +8,19 @@ import time
 
 from benchmarks.report import REPOSITORY
 
-PROGRAMS = ("miniature", "quality", "engine", "scheduling", "memory_modes", "http", "jobs", "kills")
+PROGRAMS = (
+    "miniature",
+    "quality",
+    "engine",
+    "scheduling",
+    "memory_modes",
+    "http",
+    "jobs",
+    "kills",
+    "workflows",
+    "ab_tests",
+    "smart_crop",
+)
 
 
 def main() -> int:

@@ -25,11 +25,12 @@ from statsmodels.stats.proportion import (
     proportions_ztest,
 )
 
-from benchmarks.report import Figure, Target, publish, wide_console
+from benchmarks.report import RESULTS, Figure, Target, publish, wide_console
 from serve_app.api.ab_parsing import parse_ab_test
 from serve_app.config import LimitsConfig
 from serve_app.workflows.ab_tests.ab_test import AbTest, Arm
 from serve_app.workflows.ab_tests.analysis import Analysis, analyse
+from serve_app.workflows.ab_tests.picture import drawn
 from serve_app.workflows.ab_tests.sample_size import units_per_arm
 
 RUNS = 2_000
@@ -48,6 +49,7 @@ def main() -> None:
     different = simulated([0.05, 0.06], size, 2, "5 % against 6 %")
     wrong = share(one.verdict == "winner" and one.winner == "A" for one in different)
     error = worst_error(TABLES, 3)
+    (RESULTS / "ab_test.png").write_bytes(drawn(_example()))
     started = time.perf_counter()
     for one in equal[:200]:
         analyse(one.test)
@@ -97,6 +99,20 @@ def _analysed(conversions: Sequence[int], users: int) -> Analysis:
         "variants": {f"v{i}": one for i, one in enumerate(counts)},
         "control": "v0",
         "metric": "conversions",
+    }
+    return analyse(parse_ab_test(body, _LIMITS).test)
+
+
+def _example() -> Analysis:
+    """One test of three variants, for the picture."""
+    counts = {"calm": (9010, 451), "warm": (8987, 512), "loud": (9054, 604)}
+    body = {
+        "variants": {
+            name: {"users": users, "impressions": users + users // 3, "clicks": clicks}
+            for name, (users, clicks) in counts.items()
+        },
+        "control": "calm",
+        "metric": "clicks",
     }
     return analyse(parse_ab_test(body, _LIMITS).test)
 

@@ -84,16 +84,17 @@ class InProcess:
         self._engine.warm_up()
         self._decoder = DecodePool(config.limits)
         self.editor = TimedEditor(self._engine)
+        judge = ThreadedJudge(Validator(config.quality))
         self.router = TimedRouter(
             EditWorkflow(
                 self.editor,
-                ThreadedJudge(Validator(config.quality)),
+                judge,
                 SharedCache.open(config.cache, folder),
                 ResultStore(BlobStore(str(folder))),
                 config,
             )
         )
-        self._gateway = EditGateway(self.router, config)
+        self._gateway = EditGateway(self.router, judge, config)
 
     async def edit(self, data: bytes, prompt: str, steps: int, seed: int) -> EditResult:
         """Decode, plan, edit, judge and store."""

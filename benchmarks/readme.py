@@ -7,7 +7,18 @@ from collections.abc import Sequence
 
 from benchmarks.report import RESULTS
 
-PROGRAMS = ("quality", "miniature", "engine", "scheduling", "http", "jobs", "kills")
+PROGRAMS = (
+    "quality",
+    "miniature",
+    "engine",
+    "scheduling",
+    "http",
+    "jobs",
+    "kills",
+    "workflows",
+    "ab_tests",
+    "smart_crop",
+)
 
 
 def table(programs: Sequence[str] = PROGRAMS) -> str:

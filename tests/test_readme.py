@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -45,7 +47,13 @@ def test_the_shell_examples_edit_a_picture(code: str, folder: Path, service: Ser
         for header in ("id", "seed", "verdict", "attempts", "cache"):
             assert f"x-edit-{header}: " in printed
     assert printed.strip()
-    assert Image.open(folder / "edited.png").size == (64, 64)
+    if "variants.zip" in code:
+        assert json.loads(printed)["verdict"] == "winner"
+        names = set(zipfile.ZipFile(folder / "variants.zip").namelist())
+        assert {"tidy.png", "yellow.png", "contact_sheet.png", "manifest.json"} == names
+        assert min(Image.open(folder / "variants.png").size) > 200
+    else:
+        assert Image.open(folder / "edited.png").size == (64, 64)
 
 
 @pytest.mark.parametrize("code", PYTHON)
@@ -63,7 +71,7 @@ def test_every_route_is_in_the_table(service: Service) -> None:
     import httpx
 
     paths = httpx.get(f"{service.url}/openapi.json").json()["paths"]
-    named = re.findall(r"`(?:GET|POST) (/[^`]*)`", README)
+    named = re.findall(r"`(?:GET|POST|PUT|DELETE) (/[^`]*)`", README)
     assert {re.sub(r"{.*?}", "{}", path) for path in paths} - {"/v1/models/{}"} <= {
         re.sub(r"{.*?}", "{}", path) for path in named
     }

@@ -187,11 +187,20 @@ class BrandReader:
             return TargetFormat(value, known.platform, known.width, known.height)
         with below(f"{here}."):
             fields = parse_model(TargetFields, _object(value, here), self._limits, typed=True)
+        self._check_size(fields, here)
+        return TargetFormat(fields.name, fields.platform, fields.width, fields.height)
+
+    def _check_size(self, fields: TargetFields, here: str) -> None:
         if fields.width * fields.height > self._limits.image_pixels:
             raise InvalidRequest(
                 f"A format has at most {self._limits.image_pixels:,} pixels.", here
             )
-        return TargetFormat(fields.name, fields.platform, fields.width, fields.height)
+        shorter, longer = sorted((fields.width, fields.height))
+        if longer > self._limits.max_aspect * shorter:
+            raise InvalidRequest(
+                f"One side of a format may be at most {self._limits.max_aspect:g} times the other.",
+                here,
+            )
 
     def _check_captions(self, brand: Brand, variations: Sequence[Variation]) -> None:
         captions = [(i, one.caption) for i, one in enumerate(variations) if one.caption]

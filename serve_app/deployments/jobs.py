@@ -18,15 +18,12 @@ from serve_app.monitoring.reporter import JobBacklog
 from serve_app.workflows.jobs.again import Fork
 from serve_app.workflows.jobs.events import JobEvent
 from serve_app.workflows.jobs.idempotency import IdempotencyKey
-from serve_app.workflows.jobs.job import Job, JobState
+from serve_app.workflows.jobs.job import Job
 from serve_app.workflows.jobs.listing import JobPage, JobQuery
 from serve_app.workflows.jobs.outputs import JobOutputs
 from serve_app.workflows.jobs.plan import JobPlan
 from serve_app.workflows.saved.document import WorkflowDocument
 from serve_app.workflows.saved.stored import StoredWorkflow, WorkflowOverview
-
-_MOST_COUNTED = 1000
-"""Jobs of one state that the monitor is told of at most: counting reads them."""
 
 
 @serve.deployment(name="Jobs")
@@ -105,11 +102,7 @@ class Jobs:
         await self._service.check()
 
     async def _backlog(self) -> JobBacklog:
-        queued, running = [
-            len((await self._service.page(JobQuery(state=state, limit=_MOST_COUNTED))).jobs)
-            for state in (JobState.QUEUED, JobState.RUNNING)
-        ]
-        return JobBacklog(queued, running)
+        return await self._service.backlog()
 
     async def __del__(self) -> None:
         if reporter := getattr(self, "_reporter", None):

@@ -185,6 +185,7 @@ WRONG: list[tuple[str, Json, str]] = [
     ("zero width", brand_set(targets=[SMALL | {"width": 0}]), "targets.0.width"),
     ("half a pixel", brand_set(targets=[SMALL | {"height": 1.5}]), "targets.0.height"),
     ("too large", brand_set(targets=[SMALL | {"width": 10_000, "height": 10_000}]), "targets.0"),
+    ("a thread", brand_set(targets=[SMALL | {"width": 16, "height": 900}]), "targets.0"),
     ("twice the same", brand_set(targets=[SMALL, SMALL]), "targets.1"),
     ("two of one size", brand_set(targets=[SMALL, SMALL | {"name": "other"}]), "targets.1"),
     ("no variations", brand_set(variations=[]), "variations"),
@@ -247,3 +248,40 @@ async def test_a_name_given_twice_is_refused(surface: Surface) -> None:
         "/v1/jobs", content=body, headers={"content-type": "application/json"}
     )
     check_error(response, 400, "invalid_value", "a")
+
+
+COUNTS = {"users": 9000, "impressions": 12_000}
+
+
+async def analysed(surface: Surface, **fields: Any) -> Any:
+    body = {
+        "control": "calm",
+        "metric": "clicks",
+        "variants": {"calm": COUNTS | {"clicks": 450}, "loud": COUNTS | {"clicks": 600}},
+        **fields,
+    }
+    return await surface.client.post("/v1/ab-tests/analyze", json=body)
+
+
+async def test_analyses_are_kept_with_the_variants_each_time(surface: Surface) -> None:
+    job = await accepted(surface, **variants(success_metric="clicks"))
+    url = f"/v1/jobs/{job['id']}/analyses"
+    assert (await get(surface, url)).json() == {"object": "list", "data": []}
+    answers = [(await analysed(surface, job=job["id"])).json() for _ in range(2)]
+    assert answers[0]["verdict"] == "winner"
+    kept = (await get(surface, url)).json()["data"]
+    assert [one["created_at"] for one in kept] == [one["created_at"] for one in answers]
+    assert kept[0]["comparisons"] == answers[0]["comparisons"]
+    assert kept[0]["variants"] == answers[0]["variants"]
+
+
+async def test_an_analysis_of_other_variants_is_refused_and_not_kept(surface: Surface) -> None:
+    job = await accepted(surface, **variants())
+    others = {"calm": COUNTS | {"clicks": 450}, "quiet": COUNTS | {"clicks": 600}}
+    refused = await analysed(surface, job=job["id"], variants=others)
+    check_error(refused, 400, "invalid_value", "variants.quiet")
+    unknown = await analysed(surface, job=f"job-{'0' * 32}")
+    assert unknown.status_code == 404
+    edit = await accepted(surface)
+    check_error(await analysed(surface, job=edit["id"]), 400, "invalid_value", "job")
+    assert (await get(surface, f"/v1/jobs/{job['id']}/analyses")).json()["data"] == []

@@ -98,6 +98,15 @@ class Catalogue:
         wanted = sa.select(*OVERVIEW).where(JOBS.c.state.in_(rows.UNFINISHED)).order_by(JOBS.c.id)
         return await self._overviews(wanted)
 
+    async def unfinished_by_state(self) -> dict[str, int]:
+        """How many jobs are queued and running; a state without any is left out."""
+        wanted = (
+            sa.select(JOBS.c.state, sa.func.count())
+            .where(JOBS.c.state.in_(rows.UNFINISHED))
+            .group_by(JOBS.c.state)
+        )
+        return await self._database.read(lambda c: dict(c.execute(wanted).tuples().all()))
+
     async def finished_before(self, moment: float) -> list[str]:
         """Ids of the jobs that ended before ``moment``, seconds since 1970."""
         wanted = sa.select(JOBS.c.id).where(JOBS.c.finished_at < moment)

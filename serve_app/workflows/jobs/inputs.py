@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,9 +13,10 @@ from serve_app.edits.request import EditRequest, require_size_of_masked
 from serve_app.errors import NotFound
 from serve_app.images.decoding import decode
 from serve_app.images.framing import Fit, Frame, framed
+from serve_app.images.geometry import resize
 from serve_app.images.mask_reading import read_stored_mask
 from serve_app.images.masks import Box, EditMask, require_usable
-from serve_app.images.pixels import DecodedImage
+from serve_app.images.pixels import RGB, DecodedImage
 from serve_app.storage.files import FileStore
 from serve_app.storage.results import RESULT_ID, ResultStore
 from serve_app.workflows.brand_sets.plan import Framing
@@ -38,7 +40,9 @@ class Inputs:
         """
         images = [await self.image(image_id) for image_id in image_ids]
         if step.framing is not None:
-            step, images[0] = await asyncio.to_thread(_in_frame, step, step.framing, images[0])
+            step, images[0] = await asyncio.to_thread(
+                _in_frame, step, step.framing, images[0], self._limits.image_pixels
+            )
         asked = {
             **step.parameters,
             "priority": plan.priority,
@@ -78,12 +82,23 @@ class Inputs:
 
 
 def _in_frame(
-    step: StepPlan, framing: Framing, image: DecodedImage
+    step: StepPlan, framing: Framing, image: DecodedImage, most_pixels: int
 ) -> tuple[StepPlan, DecodedImage]:
     """``image`` in the shape it is wanted in, and ``step`` with what there is to do for that."""
     frame = Frame(framing.width, framing.height, framing.fit)
-    made = framed(image.pixels, frame)
+    made = framed(_small_enough(image.pixels, framing, most_pixels), frame)
     if made.how is Fit.PAD:
         prompt = f"{step.parameters['prompt']} {framing.outpainting}"
         step = replace(step, parameters={**step.parameters, "prompt": prompt})
     return step, DecodedImage.of(made.pixels)
+
+
+def _small_enough(pixels: RGB, framing: Framing, most_pixels: int) -> RGB:
+    """``pixels``, shrunk where a canvas around all of them would have more than ``most_pixels``."""
+    if framing.fit is Fit.CROP:
+        return pixels
+    height, width, _ = pixels.shape
+    aspect = framing.width / framing.height
+    canvas = max(width, height * aspect) * max(height, width / aspect)
+    scale = min(1.0, math.sqrt(most_pixels / canvas))
+    return resize(pixels, (max(1, int(scale * width)), max(1, int(scale * height))))

@@ -11,6 +11,7 @@ from typing import Any
 
 from serve_app.config import ServiceConfig
 from serve_app.errors import NotFound, NotReady, WrongState
+from serve_app.monitoring.reporter import JobBacklog
 from serve_app.storage.blobs import BlobStore
 from serve_app.storage.files import FileStore
 from serve_app.storage.results import ResultStore
@@ -204,6 +205,11 @@ class JobService:
     async def page(self, query: JobQuery) -> JobPage:
         """A page of the list of jobs."""
         return await self._catalogue.page(query)
+
+    async def backlog(self) -> JobBacklog:
+        """How many jobs are queued and running."""
+        counted = await self._catalogue.unfinished_by_state()
+        return JobBacklog(counted.get(JobState.QUEUED, 0), counted.get(JobState.RUNNING, 0))
 
     async def events(self, job_id: str, last_id: int) -> AsyncGenerator[JobEvent, None]:
         """What happened to a job after the kept event ``last_id``, and what happens, to its end.

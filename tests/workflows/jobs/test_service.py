@@ -16,6 +16,7 @@ from serve_app.errors import (
     ReplicaLost,
     WrongState,
 )
+from serve_app.monitoring.reporter import JobBacklog
 from serve_app.workflows.jobs.again import Fork
 from serve_app.workflows.jobs.catalogue import Catalogue
 from serve_app.workflows.jobs.idempotency import IdempotencyKey
@@ -416,3 +417,18 @@ async def test_a_fork_does_not_take_over_what_was_never_done(jobs: Jobs, engine:
             await service.fork(job.id, Fork(2))
         fork = await service.fork(job.id, Fork(1))
         assert (await ended(service, fork.id)).state is DONE
+
+
+async def test_the_backlog_counts_what_is_queued_and_running(jobs_anywhere: Jobs) -> None:
+    jobs = jobs_anywhere
+    image = await jobs.store()
+    async with jobs.running() as service:
+        assert await service.backlog() == JobBacklog()
+        job = await service.submit(chain(image, "make it blue"))
+        await ended(service, job.id)
+        assert await service.backlog() == JobBacklog()
+        other = await service.submit(chain(image, "make it red"))
+        backlog = await service.backlog()
+        assert backlog.queued + backlog.running == 1
+        await service.cancel(other.id)
+        assert await service.backlog() == JobBacklog()
