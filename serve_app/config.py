@@ -467,6 +467,7 @@ class BrandConfig(Section):
         description="Folder of fonts for captions, by file name; without it there is one.",
     )
     max_targets: PositiveInt = Field(50, description="Most targets of one job.")
+    max_pictures: PositiveInt = Field(2000, description="Most variations times targets.")
 
     @model_validator(mode="after")
     def _prompt_is_a_template(self) -> Self:

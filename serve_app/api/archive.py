@@ -34,11 +34,13 @@ class _Outlet(io.RawIOBase):
 async def zipped(files: AsyncIterable[tuple[str, bytes]]) -> AsyncGenerator[bytes, None]:
     """The bytes of an archive of ``files``, each a name and its contents, as they come.
 
-    Nothing is compressed: pictures are already.
+    Nothing is made smaller, since pictures are already; but it is marked as deflated, for readers
+    of streams refuse what is stored with its size behind it.
     """
     outlet = _Outlet()
-    with zipfile.ZipFile(outlet, "w", zipfile.ZIP_STORED) as archive:
+    with zipfile.ZipFile(outlet, "w") as archive:
         async for name, data in files:
-            archive.writestr(zipfile.ZipInfo(name, _LONG_AGO), data)
+            entry = zipfile.ZipInfo(name, _LONG_AGO)
+            archive.writestr(entry, data, zipfile.ZIP_DEFLATED, compresslevel=0)
             yield outlet.taken()
     yield outlet.taken()

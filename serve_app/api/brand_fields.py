@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from serve_app.api.edit_parameters import single_line
 from serve_app.api.job_fields import NAME, IndependentFields, ItemFields, Name
-from serve_app.images.colour_names import parse_colour
+from serve_app.images.colour_names import hex_colour, parse_colour
 from serve_app.images.framing import Fit
 from serve_app.images.logo import Position
 
@@ -16,14 +16,14 @@ MAX_COLOURS = 12
 MAX_STYLE = 300
 MAX_CAPTION = 120
 MAX_SIDE = 10_000
-NOT_ITS_OWN = frozenset({"size", "mask_box"})
-"""Parameters of edits that a variation does not have: the formats decide them."""
+NOT_ITS_OWN = frozenset({"size", "mask_box", "description"})
+"""Fields of edits that a variation does not have: the formats decide them."""
 
 _PLATFORM = r"^[a-z0-9][a-z0-9_-]{0,31}$"
 
 
 def _colour(text: str) -> str:
-    return "#{:02X}{:02X}{:02X}".format(*parse_colour(text))
+    return hex_colour(parse_colour(text))
 
 
 def _brand_name(text: str) -> str:

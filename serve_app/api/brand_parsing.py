@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from serve_app.api.brand_fields import (
@@ -17,7 +17,6 @@ from serve_app.api.job_references import References
 from serve_app.api.model_fields import below, parse_model, refuse_unknown
 from serve_app.config import BrandConfig, LimitsConfig
 from serve_app.errors import InvalidRequest, MissingField
-from serve_app.images.fonts import find_font
 from serve_app.images.framing import Fit
 from serve_app.workflows.brand_sets.aspects import grouped
 from serve_app.workflows.brand_sets.plan import (
@@ -54,14 +53,20 @@ class BrandReader:
         brand = self._brand(values.get(BRAND, {}))
         variations = self._variations(values.get(VARIATIONS))
         targets = self._targets(values.get(TARGETS, list(self._config.targets)))
-        groups = grouped(targets, self._config.aspect_group)
+        # What is to be kept whole is painted in the very shape of each target.
+        groups = grouped(targets, 1.0 if fit is Fit.PAD else self._config.aspect_group)
         if len(variations) * len(groups) > self._max_steps:
             raise InvalidRequest(
                 f"{len(variations)} variations in {len(groups)} shapes are more than the "
                 f"{self._max_steps} edits that a job has at most.",
                 VARIATIONS,
             )
-        self._check_captions(brand, variations)
+        if len(variations) * len(targets) > self._config.max_pictures:
+            raise InvalidRequest(
+                f"{len(variations)} variations in {len(targets)} formats are more than the "
+                f"{self._config.max_pictures} pictures that a job has at most.",
+                VARIATIONS,
+            )
         return BrandSet(brand, variations, targets, groups, fit)
 
     def steps(self, brand_set: BrandSet) -> tuple[StepPlan, ...]:
@@ -110,10 +115,12 @@ class BrandReader:
             if opacity is not None:
                 raise MissingField("An opacity needs its logo.", f"{BRAND}.{_LOGO}")
             return None
-        logo, own_opacity = self._references.logo(named, f"{BRAND}.{_LOGO}")
-        if opacity is not None:
-            own_opacity = self._references.image(opacity, f"{BRAND}.{_OPACITY}")
-        return Logo(logo, own_opacity, fields.logo_position, fields.logo_width)
+        if opacity is None:
+            logo, own = self._references.logo(named, f"{BRAND}.{_LOGO}")
+        else:
+            logo = self._references.image(named, f"{BRAND}.{_LOGO}")
+            own = self._references.image(opacity, f"{BRAND}.{_OPACITY}")
+        return Logo(logo, own, fields.logo_position, fields.logo_width)
 
     def _colours(self, values: Any) -> tuple[str, ...]:
         path = f"{BRAND}.{_COLORS}"
@@ -139,9 +146,10 @@ class BrandReader:
         for index, value in enumerate(values):
             here = f"{VARIATIONS}.{index}"
             variation = self._variation(value, index, here)
-            if variation.name in variations:
+            # Names become those of files, which not every system tells apart by their case.
+            if variation.name.casefold() in variations:
                 raise InvalidRequest("`name` must be unlike that of another one.", f"{here}.name")
-            variations[variation.name] = variation
+            variations[variation.name.casefold()] = variation
         return tuple(variations.values())
 
     def _variation(self, value: Any, index: int, here: str) -> Variation:
@@ -201,19 +209,6 @@ class BrandReader:
                 f"One side of a format may be at most {self._limits.max_aspect:g} times the other.",
                 here,
             )
-
-    def _check_captions(self, brand: Brand, variations: Sequence[Variation]) -> None:
-        captions = [(i, one.caption) for i, one in enumerate(variations) if one.caption]
-        if brand.font is None and not captions:
-            return
-        font = find_font(self._config.fonts, brand.font)
-        for index, caption in captions:
-            if lacking := font.lacks(caption):
-                raise InvalidRequest(
-                    f"The font can't draw {lacking!r} of this caption: name another one as "
-                    "`brand.font`.",
-                    f"{VARIATIONS}.{index}.caption",
-                )
 
 
 def _object(value: Any, path: str) -> Mapping[str, Any]:

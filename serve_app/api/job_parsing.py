@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
@@ -21,6 +22,7 @@ from serve_app.api.job_references import References, substituted
 from serve_app.api.job_steps import IMAGE, MATRIX, StepReader, Values
 from serve_app.api.model_fields import parse_model, refuse_unknown
 from serve_app.errors import InvalidRequest, MissingField
+from serve_app.workflows.brand_sets.captions import check_captions
 from serve_app.workflows.jobs.again import Fork
 from serve_app.workflows.jobs.job import Job
 from serve_app.workflows.jobs.plan import JobKind, JobPlan, StepPlan
@@ -41,7 +43,12 @@ class ParsedJob:
     references: References
 
     async def stored(self, context: Context) -> JobPlan:
-        """Store the images; the plan with their ids."""
+        """Store the images; the plan with their ids.
+
+        Raises an ``EditServiceError`` for an image or a caption that can't be used.
+        """
+        if self.plan.brand_set is not None:
+            await asyncio.to_thread(check_captions, self.plan.brand_set, context.brand_config)
         ids = await self.references.stored(context)
         return JobPlan.from_json(substituted(self.plan.to_json(), ids))
 

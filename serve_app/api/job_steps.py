@@ -31,6 +31,9 @@ IMAGE = "image"
 MATRIX = "matrix"
 LEAST_VARIANTS = 2
 
+CONTACT_SHEET = "contact_sheet"
+"""What lies beside the variants in an archive."""
+
 _NAME = re.compile(NAME_PATTERN)
 
 _OF_ITEMS = frozenset(ItemFields.model_fields) | {IMAGE, MASK}
@@ -92,14 +95,18 @@ class StepReader:
             )
         if len(values) > self._max_steps:
             raise InvalidRequest(f"A job has at most {self._max_steps} variants.", path)
-        steps = []
+        steps: list[StepPlan] = []
+        taken = {ORIGINAL, CONTACT_SHEET}
         for name, value in values.items():
             here = f"{path}.{name[:64]}"
-            if _NAME.fullmatch(name) is None or name == ORIGINAL:
+            # Names become those of files, which not every system tells apart by their case.
+            if _NAME.fullmatch(name) is None or name.casefold() in taken:
                 raise InvalidRequest(
-                    f"The name of a variant must be {NAME}; `{ORIGINAL}` is the picture itself.",
+                    f"The name of a variant must be {NAME}, unlike that of another one, and "
+                    f"neither `{ORIGINAL}` nor `{CONTACT_SHEET}`.",
                     here,
                 )
+            taken.add(name.casefold())
             if not isinstance(value, dict):
                 raise InvalidRequest(f"`{here}` must be an object.", here)
             edit, mask = self._edit(VariantFields, value, f"{here}.")

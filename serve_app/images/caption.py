@@ -85,6 +85,12 @@ def draw_caption(
     return drawn
 
 
+def fits(text: str, font: Font, width: int, height: int) -> bool:
+    """Whether ``text`` can be written readably on a picture of this size, in pixels."""
+    text = unicodedata.normalize("NFC", text)
+    return _at(text, font, _smallest((width, height)), (width, height)) is not None
+
+
 def ink_on(colour: Colour) -> Colour:
     """Return black or white, whichever contrasts more with ``colour``."""
     return max((WHITE, BLACK), key=lambda ink: contrast(ink, colour))
@@ -116,7 +122,7 @@ class _Set:
 def _set(text: str, font: Font, shape: tuple[int, ...]) -> _Set:
     """The largest setting of ``text`` that fits into a picture of ``shape`` (height, width, …)."""
     height, width = shape[:2]
-    smallest = max(_SMALLEST, round(_SMALLEST_SHARE * min(width, height)))
+    smallest = _smallest((width, height))
     largest = max(smallest, round(min(_LARGEST[0] * width, _LARGEST[1] * height)))
     em = largest
     while em >= smallest:
@@ -127,6 +133,11 @@ def _set(text: str, font: Font, shape: tuple[int, ...]) -> _Set:
     raise InvalidRequest(
         f"The caption is too long for a picture of {width}x{height}: shorten it.", "caption"
     )
+
+
+def _smallest(size: tuple[int, int]) -> int:
+    """The smallest em that can be read on a picture of ``size``."""
+    return max(_SMALLEST, round(_SMALLEST_SHARE * min(size)))
 
 
 def _at(text: str, font: Font, em: int, size: tuple[int, int]) -> _Set | None:

@@ -76,8 +76,8 @@ def contact_sheet_from(
 
     All cells are equally large, with pictures of any aspect: none is stretched, or enlarged
     more than twice. The more cells, the smaller they are: a page of up to 1,000 has sides of at
-    most 4,000 pixels. ``columns`` is what the grid has if it can; chosen if ``None``. Words that
-    are too long for a cell end in dots.
+    most 4,000 pixels. ``columns`` is what the grid has if that leaves it so; chosen if ``None``.
+    Words that are too long for a cell end in dots.
     """
     style, wide = _layout(count, columns)
     drawn = [_shrunk(cell_at(number), style) for number in range(count)]
@@ -133,7 +133,10 @@ def _layout(count: int, columns: int | None) -> tuple[_Style, int]:
         if as_wished and _height(count, wide, style) <= _LONGEST:
             return style, wide
     style = _STYLES[-1]
-    return style, _columns(count, columns, style, _LONGEST)
+    wide = _columns(count, columns, style, _LONGEST)
+    if columns is not None and _height(count, wide, style) > _LONGEST:
+        return _layout(count, None)
+    return style, wide
 
 
 def _columns(count: int, wished: int | None, style: _Style, width: int) -> int:

@@ -172,7 +172,15 @@ class FakeGpuService:
             seed=seed,
             verdict="pass",
             attempts=1,
-            metadata={"seed": seed, "prompt": request.prompt, "content_key": f"key of {seed}"},
+            metadata={
+                "seed": seed,
+                "prompt": request.prompt,
+                "content_key": f"key of {seed}",
+                "width": pixels.shape[1],
+                "height": pixels.shape[0],
+                "verdict": "pass",
+                "attempts": [{}],
+            },
         )
         await self._results.put(result)
         return EditOutcome(result, CacheStatus.MISS)

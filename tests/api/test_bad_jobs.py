@@ -50,7 +50,7 @@ BAD_JOBS: dict[str, list[tuple[Json, str, str]]] = {
         (without(EDIT, "kind"), MISSING, "kind"),
         *(
             (EDIT | {"kind": kind}, BAD, "kind")
-            for kind in ("variants", "Edit", "", 1, ["edit"], {})
+            for kind in ("workflow", "Edit", "", 1, ["edit"], {})
         ),
         (EDIT | {"kind": None}, MISSING, "kind"),
     ],

@@ -13,6 +13,7 @@ from PIL import Image
 
 from tests.api.conftest import DATA_URL, Surface, check_error, data_url
 from tests.api.job_client import (
+    FAILING,
     Json,
     accepted,
     chain,
@@ -121,6 +122,24 @@ async def test_a_brand_set_in_the_built_in_formats(surface: Surface) -> None:
     assert (await ended(surface, again))["state"] == "succeeded"
 
 
+async def test_a_logos_opacity_may_come_as_a_file_of_its_own(surface: Surface) -> None:
+    await start(surface)
+    brand = {"logo": DATA_URL, "logo_opacity": await stored(surface), "logo_width": 1.0}
+    job = await ended(surface, await accepted(surface, **brand_set(brand=brand)))
+    assert job["state"] == "succeeded", job
+    assert job["specification"]["brand"].keys() >= {"logo", "logo_opacity"}
+
+
+async def test_what_never_ran_is_told_so(surface: Surface) -> None:
+    await start(surface)
+    steps = ({"prompt": "a"}, FAILING, {"prompt": "b"})
+    job = await ended(surface, await chain(surface, *steps))
+    assert job["state"] == "failed"
+    manifest = (await get(surface, job["outputs"]["manifest"])).json()
+    states = [step["state"] for step in manifest["history"]]
+    assert states == ["succeeded", "failed", "skipped"]
+
+
 async def test_a_chain_has_a_contact_sheet_and_tells_how_far_it_drifted(surface: Surface) -> None:
     await start(surface)
     job = await ended(surface, await chain(surface, {"prompt": "a"}, {"prompt": "b"}))
@@ -169,6 +188,16 @@ WRONG: list[tuple[str, Json, str]] = [
         "variants.original",
     ),
     (
+        "the contact sheet's name",
+        variants(variants={"Contact_Sheet": {"prompt": "x"}, "c": {"prompt": "x"}}),
+        "variants.Contact_Sheet",
+    ),
+    (
+        "names that differ in capitals alone",
+        variants(variants={"a": {"prompt": "x"}, "A": {"prompt": "y"}}),
+        "variants.A",
+    ),
+    (
         "a variant that is none",
         variants(variants={"a": "x", "c": {"prompt": "x"}}),
         "variants.a",
@@ -196,6 +225,25 @@ WRONG: list[tuple[str, Json, str]] = [
             variations=["x"] * 501, targets=[SMALL, {"name": "wide", "width": 96, "height": 48}]
         ),
         "variations",
+    ),
+    (
+        "more pictures than a job has",
+        brand_set(
+            variations=["x"] * 700,
+            targets=[SMALL | {"name": name, "platform": name} for name in ("one", "two", "three")],
+        ),
+        "variations",
+    ),
+    (
+        "a description that nobody would see",
+        brand_set(variations=[{"prompt": "x", "description": "y"}]),
+        "variations.0.description",
+    ),
+    ("an opacity of nothing", brand_set(brand={"logo_opacity": DATA_URL}), "brand.logo"),
+    (
+        "a caption that fits nowhere",
+        brand_set(variations=["y", {"prompt": "x", "caption": "Summer sale"}]),
+        "variations.1.caption",
     ),
     ("an empty variation", brand_set(variations=["x", " "]), "variations.1.prompt"),
     (
@@ -267,12 +315,35 @@ async def test_analyses_are_kept_with_the_variants_each_time(surface: Surface) -
     job = await accepted(surface, **variants(success_metric="clicks"))
     url = f"/v1/jobs/{job['id']}/analyses"
     assert (await get(surface, url)).json() == {"object": "list", "data": []}
-    answers = [(await analysed(surface, job=job["id"])).json() for _ in range(2)]
+    answers = [(await analysed(surface, job=job["id"])).json() for _ in range(3)]
     assert answers[0]["verdict"] == "winner"
     kept = (await get(surface, url)).json()["data"]
     assert [one["created_at"] for one in kept] == [one["created_at"] for one in answers]
     assert kept[0]["comparisons"] == answers[0]["comparisons"]
     assert kept[0]["variants"] == answers[0]["variants"]
+    assert [answer["caveats"] for answer in answers] == [one["caveats"] for one in kept]
+    assert answers[0]["caveats"] == []
+    for answer, said in zip(answers[1:], ("looked at once", "looked at 2 times"), strict=True):
+        assert said in answer["caveats"][0]
+
+
+async def test_only_looks_with_enough_data_count(surface: Surface) -> None:
+    job = await accepted(surface, **variants(success_metric="clicks"))
+    early = {"calm": {"users": 90, "clicks": 9}, "loud": {"users": 95, "clicks": 15}}
+    first = await analysed(surface, job=job["id"], variants=early)
+    assert first.json()["verdict"] == "insufficient_data"
+    assert (await analysed(surface, job=job["id"])).json()["caveats"] == []
+
+
+async def test_a_test_is_decided_by_its_planned_metric(surface: Surface) -> None:
+    job = await accepted(surface, **variants())
+    refused = await analysed(surface, job=job["id"])
+    check_error(refused, 400, "invalid_value", "metric")
+    assert "conversions" in refused.json()["error"]["message"]
+    assert (await get(surface, f"/v1/jobs/{job['id']}/analyses")).json()["data"] == []
+    counts = {"calm": COUNTS | {"conversions": 450}, "loud": COUNTS | {"conversions": 600}}
+    answer = await analysed(surface, job=job["id"], metric="conversions", variants=counts)
+    assert answer.status_code == 200
 
 
 async def test_an_analysis_of_other_variants_is_refused_and_not_kept(surface: Surface) -> None:

@@ -68,7 +68,7 @@ class TestSubmitting:
         job = response.json()
         assert response.headers["location"] == job["links"]["self"] == f"/v1/jobs/{job['id']}"
         assert await read(surface, job) == job
-        assert " ".join(job) == f"{OVERVIEW} steps specification"
+        assert " ".join(job) == f"{OVERVIEW} steps outputs specification"
         assert job["links"].keys() == {"self", "events", "cancel", "retry", "fork"}
         assert (job["kind"], job["state"], job["step_count"]) == ("edit", "queued", 1)
         (step,) = job["steps"]

@@ -15,13 +15,11 @@ from serve_app.api.context import Context
 from serve_app.api.documentation import ERROR_RESPONSES, IMAGE_RESPONSES
 from serve_app.api.immutable import current_png
 from serve_app.api.job_documentation import ARCHIVE_RESPONSES
+from serve_app.api.job_steps import CONTACT_SHEET
 from serve_app.api.job_submission import known_job
 from serve_app.errors import NotFound
 from serve_app.storage.results import RESULT_ID
 from serve_app.workflows.jobs.outputs import JobOutputs
-
-CONTACT_SHEET, MANIFEST = "contact_sheet.png", "manifest.json"
-"""What is in an archive beside the job's own pictures."""
 
 
 def router(context: Context) -> APIRouter:
@@ -79,8 +77,8 @@ def router(context: Context) -> APIRouter:
 
 async def _files(outputs: JobOutputs, context: Context) -> AsyncGenerator[tuple[str, bytes], None]:
     manifest = json.dumps(outputs.manifest, ensure_ascii=False, indent=2).encode()
-    yield MANIFEST, manifest
-    for name, image_id in {CONTACT_SHEET: outputs.contact_sheet, **outputs.files}.items():
+    yield "manifest.json", manifest
+    for name, image_id in {f"{CONTACT_SHEET}.png": outputs.contact_sheet, **outputs.files}.items():
         is_result = RESULT_ID.fullmatch(image_id) is not None
         png = await (context.results.image(image_id) if is_result else context.files.png(image_id))
         # What was erased meanwhile is missing: the answer has begun.

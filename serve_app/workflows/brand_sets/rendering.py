@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from serve_app.config import BrandConfig
 from serve_app.images.caption import Place, draw_caption
@@ -15,13 +14,11 @@ from serve_app.images.colour_names import parse_colour
 from serve_app.images.encoding import encode
 from serve_app.images.fonts import Font, find_font
 from serve_app.images.framing import Fit, fitted
-from serve_app.images.logo import place_logo, with_transparency
+from serve_app.images.geometry import resize, within
+from serve_app.images.logo import RGBA, place_logo, with_transparency
 from serve_app.images.pixels import RGB, content_id
 from serve_app.quality.brand_colours import conformity
 from serve_app.workflows.brand_sets.plan import Brand, TargetFormat, Variation
-
-RGBA = NDArray[np.uint8]
-"""Pixels of shape (height, width, 4), uint8, sRGB and opacity, not premultiplied."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,12 +58,20 @@ class Artwork:
 
     @classmethod
     def of(
-        cls, brand: Brand, config: BrandConfig, logo: RGB | None, opacity: RGB | None
+        cls,
+        brand: Brand,
+        config: BrandConfig,
+        logo: RGB | None,
+        opacity: RGB | None,
+        widest: int,
     ) -> Artwork:
         """Load the font and cut the logo out: by its ``opacity``, or by its flat border.
 
-        ``logo`` is (height, width, 3) on white, ``opacity`` its transparency as grey.
+        ``logo`` is (height, width, 3) on white, ``opacity`` its transparency as grey, brought to
+        the logo's size. No more of it is kept than a picture ``widest`` pixels wide can show.
         """
+        if logo is not None and brand.logo is not None:
+            logo = resize(logo, within(logo, max(64, round(2 * widest * brand.logo.width))))
         return cls(
             brand,
             tuple(parse_colour(colour) for colour in brand.colors),
@@ -80,6 +85,7 @@ class Artwork:
 
         The brand's colours are measured before logo and caption, which have them anyway.
         """
+        # Of its group, targets differ by little: what can't be cropped away is padded, unpainted.
         last = Fit.CROP if fit is Fit.CROP else Fit.AUTO
         pixels = fitted(edited, target.width, target.height, last)
         found = conformity(pixels, self.colours, self.delta_e) if self.colours else None
@@ -103,6 +109,7 @@ class Artwork:
 def _cut_out(logo: RGB, opacity: RGB | None) -> RGBA:
     if opacity is None or opacity.min() == 255:
         return with_transparency(logo)
+    opacity = resize(opacity, (logo.shape[1], logo.shape[0]))
     # It was laid on white when it was stored: colour = white + opacity * (colour - white).
     share = opacity[..., :1].astype(np.float32) / 255.0
     ink = (logo.astype(np.float32) - 255.0 * (1.0 - share)) / np.maximum(share, 1 / 255)

@@ -18,7 +18,8 @@ MOST = 1000
 def add(connection: sa.Connection, job: Job, analysis: dict[str, Any]) -> None:
     """Keep ``analysis`` after those of before.
 
-    Raises ``InvalidRequest`` for a job of another kind or with other variants, or too many.
+    Raises ``InvalidRequest`` for a job of another kind, with other variants or another metric
+    than it was planned for, or with too many analyses.
     """
     if job.kind is not JobKind.VARIANTS:
         raise InvalidRequest(f"`job` must be a job of variants; this one is a {job.kind}.", "job")
@@ -29,6 +30,13 @@ def add(connection: sa.Connection, job: Job, analysis: dict[str, Any]) -> None:
                 f"The job has no variant of this name; it has {', '.join(sorted(map(str, own)))}.",
                 f"variants.{name}",
             )
+    planned = job.plan.success_metric
+    if planned is not None and analysis["metric"] != planned:
+        raise InvalidRequest(
+            f"`metric` must be {planned}: that is the job's `success_metric`, and a test is "
+            "decided by what it was planned for.",
+            "metric",
+        )
     kept = sa.select(sa.func.count()).where(ANALYSES.c.job_id == job.id)
     if connection.execute(kept).scalar_one() >= MOST:
         raise InvalidRequest(f"A job keeps at most {MOST:,} analyses.", "job")

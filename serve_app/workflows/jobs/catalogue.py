@@ -7,7 +7,7 @@ since, can't write any more.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,6 +21,7 @@ from serve_app.workflows.jobs.idempotency import IdempotencyKey
 from serve_app.workflows.jobs.job import Job, JobState, Overview, StepRecord
 from serve_app.workflows.jobs.listing import JobPage, JobQuery
 from serve_app.workflows.jobs.outputs import JobOutputs
+from serve_app.workflows.jobs.plan import JobKind
 from serve_app.workflows.jobs.tables import (
     JOBS,
     OVERVIEW,
@@ -105,7 +106,7 @@ class Catalogue:
             .where(JOBS.c.state.in_(rows.UNFINISHED))
             .group_by(JOBS.c.state)
         )
-        return await self._database.read(lambda c: dict(c.execute(wanted).tuples().all()))
+        return await self._database.read(lambda c: dict(c.execute(wanted).all()))
 
     async def finished_before(self, moment: float) -> list[str]:
         """Ids of the jobs that ended before ``moment``, seconds since 1970."""
@@ -127,7 +128,12 @@ class Catalogue:
 
     async def outputs(self, job_id: str) -> JobOutputs:
         """What was made of a job's results; raises ``NotFound`` where there is nothing yet."""
-        return await self._database.read(lambda connection: outputs.of(connection, job_id))
+
+        def work(connection: sa.Connection) -> JobOutputs:
+            rows.overview(connection, job_id)
+            return outputs.of(connection, job_id)
+
+        return await self._database.read(work)
 
     async def add_analysis(self, job_id: str, analysis: dict[str, Any]) -> None:
         """Keep an analysis of a test with the variants that it is about.
@@ -197,6 +203,20 @@ class Catalogue:
 
         return await self._database.transact(work)
 
+    async def claim(self, job_id: str, run: int, image_ids: Set[str]) -> bool:
+        """Note that images are about to be made for a job; false if this run is not wanted.
+
+        Noted first, they are not lost by a death, nor erased with a job that has the same ones.
+        """
+
+        def work(connection: sa.Connection) -> bool:
+            if not rows.is_on(connection, job_id, run):
+                return False
+            rows.refer(connection, job_id, image_ids, owned=True)
+            return True
+
+        return await self._database.transact(work)
+
     async def finish(
         self,
         job_id: str,
@@ -224,7 +244,6 @@ class Catalogue:
             if not rows.is_on(connection, job_id, run):
                 return False
             outputs.put(connection, job_id, made)
-            rows.refer(connection, job_id, {made.contact_sheet}, owned=True)
             return True
 
         return await self._database.transact(work)
@@ -266,7 +285,8 @@ class Catalogue:
             if not job.state.final:
                 raise WrongState(f"The job has not ended yet: it is {job.state}.")
             records = again(job)
-            if not records:
+            # A job may have been stopped while its outputs were made.
+            if not records and (job.kind is JobKind.EDIT or job.has_outputs):
                 raise WrongState("Nothing is left to do: every step has succeeded.")
             rows.put_steps(connection, job_id, records)
             outputs.erase(connection, job_id)

@@ -11,9 +11,9 @@ from typing import Any
 from serve_app.config import QualityConfig
 from serve_app.edits.classification import mentions_viewpoint
 from serve_app.edits.request import EditType
-from serve_app.edits.result import EditOutcome, EditResult
+from serve_app.edits.result import EditResult
 from serve_app.edits.text_targets import TextTargets
-from serve_app.errors import EditServiceError, NotReady
+from serve_app.errors import EditServiceError
 from serve_app.images.encoding import encode
 from serve_app.images.pixels import RGB
 from serve_app.quality.case import Case
@@ -24,10 +24,10 @@ from serve_app.workflows.jobs.catalogue import Catalogue
 from serve_app.workflows.jobs.durable import once
 from serve_app.workflows.jobs.ending import Ending, failure_of, step_name
 from serve_app.workflows.jobs.inputs import Inputs
-from serve_app.workflows.jobs.insisting import insist
+from serve_app.workflows.jobs.insisting import insist, patiently
 from serve_app.workflows.jobs.job import Job, JobState, StepRecord
 from serve_app.workflows.jobs.plan import OnFailure
-from serve_app.workflows.jobs.step import Edits, Settled, StepRunner
+from serve_app.workflows.jobs.step import Edits, NotWanted, Settled, StepRunner
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +47,7 @@ class ChainRunner:
         results: ResultStore,
         edits: Edits,
         config: QualityConfig,
+        patience_s: float,
     ) -> None:
         self._catalogue = catalogue
         self._steps = steps
@@ -54,6 +55,7 @@ class ChainRunner:
         self._results = results
         self._edits = edits
         self._config = config
+        self._patience_s = patience_s
 
     async def run(self, job: Job) -> Ending | None:
         """Each step edits the last accepted result, beside the references that came with it.
@@ -89,58 +91,59 @@ class ChainRunner:
         return Ending(JobState.SUCCEEDED, last)
 
     async def _settle(
-        self,
-        job: Job,
-        index: int,
-        image_ids: Sequence[str],
-        anchor_id: str,
-        outcome: EditOutcome,
+        self, job: Job, index: int, image_ids: Sequence[str], anchor_id: str, result: EditResult
     ) -> Settled:
-        result = outcome.result
-        first = (await self._inputs.image(job.plan.images[0])).pixels
+        first = await self._picture(job.plan.images[0])
         made = (await self._inputs.decoded(result.png)).pixels
-        repaired, kept = None, made
+        replacement, kept = None, made
         step = job.plan.steps[index]
         reframed = mentions_viewpoint(step.parameters["prompt"])
         # What a mask protects has not moved, and is kept to the byte.
         held = step.mask is not None or "mask_box" in step.parameters
         wanted = job.plan.repair_drift and not held and not reframed
         if wanted and result.verdict != Verdict.FAIL:
-            anchor = (await self._inputs.image(anchor_id)).pixels
+            anchor = await self._picture(anchor_id)
             laid = await asyncio.to_thread(lay_over, anchor, made, self._config)
             reframed = laid.reframed
             if laid.picture is not None:
-                repaired = await self._repaired(job, image_ids[0], result, laid.picture)
-                kept = made if repaired is None else laid.picture
+                replacement = await self._repaired(job, image_ids[0], result, laid.picture)
+                kept = made if replacement is None else laid.picture
         measured = await asyncio.to_thread(decay, first, kept, self._config)
         drift: dict[str, Any] = measured.to_json() | {
-            "repaired": repaired is not None,
+            "repaired": replacement is not None,
             "reframed": reframed,
         }
-        return Settled(repaired, drift)
+        return Settled(replacement, drift)
+
+    async def _picture(self, image_id: str) -> RGB:
+        return (await insist(lambda: self._inputs.image(image_id))).pixels
 
     async def _repaired(
         self, job: Job, input_id: str, result: EditResult, pixels: RGB
-    ) -> str | None:
+    ) -> EditResult | None:
         """Store ``pixels`` as a result in place of ``result``, unless they don't pass the checks.
 
-        A repair is a convenience: where it can't be judged, the result stays as it is.
+        A repair is a convenience: where it can't be judged in time, the result stays as it is.
         """
+        case = _case(await self._picture(input_id), result, pixels)
         try:
-            before = await self._inputs.image(input_id)
-            case = _case(before.pixels, result, pixels)
-            report = (await self._edits.validate(case, picture=False)).report
-        except NotReady:
-            raise
+            judged = await patiently(
+                lambda: self._edits.validate(case, picture=False),
+                self._patience_s,
+                lambda: job.left_s,
+                f"a repair in {job.id}",
+            )
         except EditServiceError as error:
-            logger.warning("a drift of %s is not repaired: %s", job.id, error.code)
+            logger.warning("a drift in %s is not repaired: %s", job.id, error.code)
             return None
-        if report.verdict is Verdict.FAIL:
+        if judged.report.verdict is Verdict.FAIL:
             return None
         png = await asyncio.to_thread(encode, pixels)
-        replacement = _replacement(result, png, report)
-        await self._results.put(replacement)
-        return replacement.id
+        replacement = _replacement(result, png, judged.report)
+        if not await insist(lambda: self._catalogue.claim(job.id, job.run, {replacement.id})):
+            raise NotWanted
+        await insist(lambda: self._results.put(replacement))
+        return replacement
 
 
 def _anchor(record: StepRecord, anchor: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import partial
 
@@ -16,6 +17,8 @@ from serve_app.workflows.jobs.insisting import insist
 from serve_app.workflows.jobs.job import Job, JobState, error_record
 from serve_app.workflows.jobs.plan import JobKind
 from serve_app.workflows.jobs.presenting import Presenter
+
+logger = logging.getLogger(__name__)
 
 
 class Conductor:
@@ -51,7 +54,7 @@ class Conductor:
         try:
             ending = await runner.run(job)
             if ending is not None and job.kind is not JobKind.EDIT:
-                await once("outputs", partial(self._presenter.present, job_id, run))
+                await once("outputs", partial(self._present, job_id, run))
         except Exception:
             # A mistake of ours: the user gets an end to it, the log gets the rest.
             error = error_record(EditServiceError("An unexpected error occurred in this job."))
@@ -59,6 +62,12 @@ class Conductor:
             raise
         if ending is not None:
             await self._end(job, ending)
+
+    async def _present(self, job_id: str, run: int) -> None:
+        try:
+            await self._presenter.present(job_id, run)
+        except Exception as error:  # the results are there, whatever their sheet failed with
+            logger.exception("%s has no outputs: %s", job_id, type(error).__name__)
 
     async def _end(self, job: Job, ending: Ending) -> None:
         await insist(

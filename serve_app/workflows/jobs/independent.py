@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 
 from serve_app.config import BrandConfig
-from serve_app.edits.result import EditOutcome
-from serve_app.quality.report import Verdict
 from serve_app.storage.files import FileStore
-from serve_app.workflows.brand_sets.plan import Brand
-from serve_app.workflows.brand_sets.rendering import Artwork
 from serve_app.workflows.jobs.catalogue import Catalogue
 from serve_app.workflows.jobs.durable import Step, all_once
 from serve_app.workflows.jobs.ending import Ending, failure_of, step_name
+from serve_app.workflows.jobs.formats import Formats
 from serve_app.workflows.jobs.inputs import Inputs
 from serve_app.workflows.jobs.insisting import insist
 from serve_app.workflows.jobs.job import Job, JobState
 from serve_app.workflows.jobs.plan import JobKind
-from serve_app.workflows.jobs.step import Settle, Settled, StepRunner
+from serve_app.workflows.jobs.step import StepRunner
 
 _ARMS = 2
 """A test needs so many variants, or there is nothing to compare."""
@@ -50,7 +46,10 @@ class IndependentRunner:
 
         ``None`` if the job is not wanted any more.
         """
-        steps = [(step_name(index), self._step(job, index)) for index in range(job.step_count)]
+        formats = self._formats(job)
+        steps = [
+            (step_name(index), self._step(job, index, formats)) for index in range(job.step_count)
+        ]
         await all_once(steps, job.plan.at_once)
         records = await insist(lambda: self._catalogue.steps(job.id))
         if not records or not all(record.state.final for record in records):
@@ -61,35 +60,18 @@ class IndependentRunner:
             return Ending(JobState.FAILED, error=failure_of(failed))
         return Ending(JobState.SUCCEEDED, done[0].result if len(records) == 1 else None)
 
-    def _step(self, job: Job, index: int) -> Step:
-        settle: Settle | None = None
-        if job.kind is JobKind.BRAND_SET:
-            settle = partial(self._formats, job, index)
-        images = job.plan.steps[index].images or job.plan.images
-        accept = job.kind is not JobKind.EDIT
-        return partial(self._steps.run, job, index, images, accept=accept, settle=settle)
+    def _step(self, job: Job, index: int, formats: Formats | None) -> Step:
+        return partial(
+            self._steps.run,
+            job,
+            index,
+            job.plan.steps[index].images or job.plan.images,
+            accept=job.kind is not JobKind.EDIT,
+            settle=None if formats is None else partial(formats.make, index),
+        )
 
-    async def _formats(self, job: Job, index: int, outcome: EditOutcome) -> Settled:
-        """Make every target of a brand set's step from its result."""
+    def _formats(self, job: Job) -> Formats | None:
         brand_set = job.plan.brand_set
-        if brand_set is None or outcome.result.verdict == Verdict.FAIL:
-            return Settled()
-        artwork = await self._artwork(brand_set.brand)
-        variation, targets = brand_set.of_step(index)
-        picture = await self._inputs.decoded(outcome.result.png)
-        outputs = []
-        for target in targets:
-            made = await asyncio.to_thread(
-                artwork.render, picture.pixels, target, variation, brand_set.fit
-            )
-            await self._files.put(made.id, made.png)
-            outputs.append(made.to_json())
-        return Settled(outputs=tuple(outputs))
-
-    async def _artwork(self, brand: Brand) -> Artwork:
-        colours, opacity = None, None
-        if brand.logo is not None:
-            colours = (await self._inputs.image(brand.logo.image)).pixels
-            if brand.logo.opacity is not None:
-                opacity = (await self._inputs.image(brand.logo.opacity)).pixels
-        return await asyncio.to_thread(Artwork.of, brand, self._config, colours, opacity)
+        if brand_set is None:
+            return None
+        return Formats(job, brand_set, self._catalogue, self._inputs, self._files, self._config)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from serve_app.config import LimitsConfig
 from serve_app.edits.recorded import recorded_request
 from serve_app.edits.request import EditRequest, require_size_of_masked
+from serve_app.edits.result import EditResult
 from serve_app.errors import NotFound
 from serve_app.images.decoding import decode
 from serve_app.images.framing import Fit, Frame, framed
@@ -62,6 +63,22 @@ class Inputs:
         if png is None:
             raise NotFound(f"The image {image_id} is not stored any more.", "image")
         return await self.decoded(png)
+
+    async def result(self, result_id: str) -> EditResult | None:
+        """A result of before; ``None`` if it is not stored any more."""
+        png, record = await self._results.image(result_id), await self._results.metadata(result_id)
+        if png is None or record is None:
+            return None
+        return EditResult(
+            id=result_id,
+            png=png,
+            width=record["width"],
+            height=record["height"],
+            seed=record["seed"],
+            verdict=record["verdict"],
+            attempts=len(record["attempts"]),
+            metadata=record,
+        )
 
     async def decoded(self, png: bytes) -> DecodedImage:
         """The pixels of one of the service's own PNGs."""

@@ -99,7 +99,7 @@ def _brand_set(job: Job) -> dict[str, Any]:
             )
     return {
         "brand": asdict(brand_set.brand),
-        "edits": len(job.steps),
+        "edits": sum(step.edit_result is not None for step in job.steps),
         "outputs": outputs,
         "missing": missing,
     }

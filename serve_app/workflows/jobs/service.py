@@ -70,7 +70,15 @@ class JobService:
         self._steps = StepRunner(self._catalogue, inputs, edits, self._feed, config.jobs)
         self._conductor = Conductor(
             self._catalogue,
-            ChainRunner(self._catalogue, self._steps, inputs, results, edits, config.quality),
+            ChainRunner(
+                self._catalogue,
+                self._steps,
+                inputs,
+                results,
+                edits,
+                config.quality,
+                config.jobs.patience_s,
+            ),
             IndependentRunner(self._catalogue, self._steps, inputs, self._files, config.brand),
             Presenter(self._catalogue, inputs, self._files),
             self._feed,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -31,7 +32,7 @@ class Shown:
 def shown_of(job: Job) -> list[Shown]:
     """All pictures of a job, with the one that it began with.
 
-    Those of a brand set are in rows of ``columns``: one row for each variation.
+    Those of a brand set are in rows of ``columns_of``: all formats of a variation side by side.
     """
     if job.plan.brand_set is not None:
         return [*_formats(job, job.plan.brand_set), Shown(job.plan.images[0], "made of")]
@@ -42,7 +43,11 @@ def shown_of(job: Job) -> list[Shown]:
 def columns_of(job: Job) -> int | None:
     """How many pictures are side by side; ``None`` if it does not matter."""
     brand_set = job.plan.brand_set
-    return None if brand_set is None else len(brand_set.targets)
+    if brand_set is None:
+        return None
+    formats, variations = len(brand_set.targets), len(brand_set.variations)
+    # Many variations go several to a row, or the page would be a strip.
+    return formats * max(1, math.isqrt(variations // formats))
 
 
 def _step(job: Job, record: StepRecord) -> Shown:

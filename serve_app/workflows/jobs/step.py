@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import random
 import time
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
@@ -21,8 +19,6 @@ from serve_app.errors import (
     EditRejected,
     EditServiceError,
     NotFound,
-    ReplicaLost,
-    RouterLost,
 )
 from serve_app.quality.annotation import Judged
 from serve_app.quality.case import Case
@@ -30,13 +26,11 @@ from serve_app.quality.report import Verdict
 from serve_app.workflows.jobs.catalogue import Catalogue
 from serve_app.workflows.jobs.feed import Feed
 from serve_app.workflows.jobs.inputs import Inputs
-from serve_app.workflows.jobs.insisting import insist
+from serve_app.workflows.jobs.insisting import insist, patiently
 from serve_app.workflows.jobs.job import Job, JobState, StepRecord, error_record
 
-logger = logging.getLogger(__name__)
-
-_FIRST_PAUSE_S = 0.5
-_LONGEST_PAUSE_S = 30.0
+_SETTLED_AT_ONCE = 2
+"""Of all jobs: each holds several pictures, and works on them with a core."""
 
 
 class Edits(Protocol):
@@ -54,16 +48,16 @@ class Edits(Protocol):
 class Settled:
     """What was made of a step's result: ``replacement`` is a result to take in its place."""
 
-    replacement: str | None = None
+    replacement: EditResult | None = None
     drift: dict[str, Any] | None = None
     outputs: tuple[dict[str, Any], ...] = ()
 
 
-Settle = Callable[[EditOutcome], Awaitable[Settled]]
+Settle = Callable[[EditResult], Awaitable[Settled]]
 """Works on the result of a step before the step ends; what it fails with fails the step."""
 
 
-class _NotWanted(Exception):
+class NotWanted(Exception):
     """The job was cancelled, or retried since: this run of it must do nothing any more."""
 
 
@@ -79,6 +73,7 @@ class StepRunner:
         self._feed = feed
         self._patience_s = config.patience_s
         self._places = asyncio.Semaphore(config.edits)
+        self._settling = asyncio.Semaphore(_SETTLED_AT_ONCE)
         self._running: defaultdict[str, set[asyncio.Task[StepRecord]]] = defaultdict(set)
 
     async def run(
@@ -95,7 +90,7 @@ class StepRunner:
         With ``accept`` a rejected result is a failure. How it ended is in the catalogue, where a
         step of a job that is not wanted any more does not end.
         """
-        with suppress(_NotWanted):
+        with suppress(NotWanted):
             await self._run(job, index, image_ids, accept, settle)
         self._feed.over(job.id, index)
 
@@ -114,7 +109,7 @@ class StepRunner:
         begun = time.monotonic()
         try:
             ended = await self._cancellable(
-                job.id, self._started(job, started, image_ids, accept, settle)
+                job.id, self._worked(job, started, image_ids, accept, settle)
             )
         except EditServiceError as error:
             ended = replace(started, state=JobState.FAILED, error=error_record(error))
@@ -128,7 +123,7 @@ class StepRunner:
 
     async def _put(self, job: Job, record: StepRecord) -> None:
         if not await insist(lambda: self._catalogue.put_step(job.id, job.run, record)):
-            raise _NotWanted
+            raise NotWanted
         self._feed.stir(job.id)
 
     async def _cancellable(self, job_id: str, work: Coroutine[Any, Any, StepRecord]) -> StepRecord:
@@ -141,13 +136,13 @@ class StepRunner:
             if this is not None and this.cancelling():
                 task.cancel()
                 raise  # the process is about to end
-            raise _NotWanted from None
+            raise NotWanted from None
         finally:
             self._running[job_id].discard(task)
             if not self._running[job_id]:
                 del self._running[job_id]
 
-    async def _started(
+    async def _worked(
         self,
         job: Job,
         record: StepRecord,
@@ -158,31 +153,32 @@ class StepRunner:
         # Within what a cancellation stops: one that comes before this is kept ends it here, one
         # that comes after finds it running.
         await self._put(job, record)
-        outcome = await self._patiently(job, record, image_ids)
-        ended = _ended(record, outcome, accept=accept)
-        if settle is None:
-            return ended
-        return _settled(ended, await insist(lambda: settle(outcome)))
+        result = await self._made_before(record)
+        if result is None:
+            outcome = await self._patiently(job, record, image_ids)
+            result = outcome.result
+            record = _with_result(record, outcome)
+            if settle is not None:
+                await self._put(job, record)  # a death while it is settled costs no edit
+        if settle is not None:
+            async with self._settling:
+                record = _settled(record, await settle(result))
+        return _ended(record, result, accept=accept)
+
+    async def _made_before(self, record: StepRecord) -> EditResult | None:
+        """What this step's edit came to, if only what is made of it is left to do."""
+        known = record.result
+        return None if known is None else await insist(lambda: self._inputs.result(known))
 
     async def _patiently(
         self, job: Job, record: StepRecord, image_ids: Sequence[str]
     ) -> EditOutcome:
-        """Edit; while the service is full or partly away, wait and try again."""
-        patient_until: float | None = None
-        pause_s = _FIRST_PAUSE_S
-        while True:
-            try:
-                async with self._places:
-                    return await self._edit(job, record, image_ids)
-            except EditServiceError as error:
-                # The time in our own queue is nobody's refusal.
-                patient_until = patient_until or time.monotonic() + self._patience_s
-                if not _may_pass(error) or time.monotonic() > patient_until:
-                    raise
-                wait_s = max(pause_s, error.retry_after_s or 0.0) * random.uniform(0.8, 1.2)
-                logger.info("a step of %s waits %.1f s: %s", job.id, wait_s, error.code)
-            await asyncio.sleep(_at_most_left(wait_s, job))
-            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+        async def edit() -> EditOutcome:
+            async with self._places:
+                return await self._edit(job, record, image_ids)
+
+        what = f"a step of {job.id}"
+        return await patiently(edit, self._patience_s, lambda: job.left_s, what)
 
     async def _edit(self, job: Job, record: StepRecord, image_ids: Sequence[str]) -> EditOutcome:
         step = job.plan.steps[record.index]
@@ -207,22 +203,10 @@ def deadline_passed() -> DeadlineExceeded:
     return DeadlineExceeded("The job's `deadline_s` passed before it was done.", "deadline_s")
 
 
-def _may_pass(error: EditServiceError) -> bool:
-    """Whether trying again may help, and hurts nobody: what kills editors must stop at two."""
-    return error.retryable and (isinstance(error, RouterLost) or not isinstance(error, ReplicaLost))
-
-
-def _at_most_left(wait_s: float, job: Job) -> float:
-    return wait_s if job.left_s is None else max(0.0, min(wait_s, job.left_s))
-
-
-def _ended(record: StepRecord, outcome: EditOutcome, *, accept: bool) -> StepRecord:
+def _with_result(record: StepRecord, outcome: EditOutcome) -> StepRecord:
     result = outcome.result
-    rejected = accept and result.verdict == Verdict.FAIL
     return replace(
         record,
-        state=JobState.FAILED if rejected else JobState.SUCCEEDED,
-        error=error_record(_rejection(result)) if rejected else None,
         result=result.id,
         verdict=result.verdict,
         attempts=result.attempts,
@@ -231,11 +215,20 @@ def _ended(record: StepRecord, outcome: EditOutcome, *, accept: bool) -> StepRec
     )
 
 
+def _ended(record: StepRecord, result: EditResult, *, accept: bool) -> StepRecord:
+    rejected = accept and record.verdict == Verdict.FAIL
+    return replace(
+        record,
+        state=JobState.FAILED if rejected else JobState.SUCCEEDED,
+        error=error_record(_rejection(result)) if rejected else None,
+    )
+
+
 def _settled(record: StepRecord, settled: Settled) -> StepRecord:
     record = replace(record, drift=settled.drift, outputs=settled.outputs)
-    if settled.replacement is None:
+    if (new := settled.replacement) is None:
         return record
-    return replace(record, result=settled.replacement, edited=record.result)
+    return replace(record, result=new.id, verdict=new.verdict, edited=record.result)
 
 
 def _rejection(result: EditResult) -> EditRejected:

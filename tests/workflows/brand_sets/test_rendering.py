@@ -15,7 +15,7 @@ RED = (200, 20, 30)
 
 
 def artwork(brand: Brand, logo: RGB | None = None, opacity: RGB | None = None) -> Artwork:
-    return Artwork.of(brand, CONFIG, logo, opacity)
+    return Artwork.of(brand, CONFIG, logo, opacity, STORY.width)
 
 
 def test_a_format_has_its_size_its_name_and_its_file() -> None:
@@ -53,6 +53,24 @@ def test_the_logo_is_composited_where_it_belongs() -> None:
     height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
     assert height / width == pytest.approx(2.0, abs=0.3)
     assert (made[changed] == RED).all(axis=-1).mean() > 0.8
+
+
+def test_an_opacity_of_another_size_is_brought_to_the_logos() -> None:
+    logo = np.full((64, 64, 3), RED, np.uint8)
+    opacity = np.full((16, 16, 3), 255, np.uint8)
+    opacity[:, :8] = 0
+    made = artwork(Brand(logo=Logo("img")), logo, opacity)
+    assert made.logo is not None
+    assert made.logo.shape == (64, 64, 4)
+    assert made.logo[:, :24, 3].max() < 40
+    assert made.logo[:, 40:, 3].min() > 215
+
+
+def test_of_a_large_logo_no_more_is_kept_than_can_be_seen() -> None:
+    logo = np.full((3000, 3000, 3), RED, np.uint8)
+    made = artwork(Brand(logo=Logo("img", width=0.5)), logo, np.full((9, 9, 3), 9, np.uint8))
+    assert made.logo is not None
+    assert max(made.logo.shape[:2]) <= 2 * 0.5 * STORY.width
 
 
 def test_a_caption_leaves_the_logos_end_free() -> None:

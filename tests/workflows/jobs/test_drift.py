@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from benchmarks.drifting import DriftingEditor
 from serve_app.engine.engine import Engine
 from serve_app.images.pixels import RGB, content_id
+from serve_app.quality.annotation import Judged
+from serve_app.quality.case import Case
+from serve_app.quality.report import Verdict
+from serve_app.workflows.gateway import EditGateway
+from serve_app.workflows.in_process import assemble
 from serve_app.workflows.jobs.job import Job, JobState
 from serve_app.workflows.jobs.plan import JobKind, JobPlan, StepPlan
+from serve_app.workflows.jobs.service import JobService
 from tests.conftest import decoded
 from tests.workflows.jobs.conftest import Jobs, ended
 
@@ -91,3 +99,35 @@ async def test_a_job_erases_what_it_laid_back(jobs: Jobs, engine: Engine) -> Non
         await service.delete(job.id)
     for result_id in (step.result, step.edited):
         assert await jobs.results.metadata(str(result_id)) is None
+
+
+class OtherOpinion:
+    """A gateway whose judge thinks otherwise of what was laid back than of what was made."""
+
+    def __init__(self, gateway: EditGateway, verdict: Verdict) -> None:
+        self._gateway = gateway
+        self._verdict = verdict
+        self.stream = gateway.stream
+
+    async def validate(self, case: Case, picture: bool) -> Judged:
+        judged = await self._gateway.validate(case, picture)
+        return replace(judged, report=replace(judged.report, verdict=self._verdict))
+
+
+@pytest.mark.parametrize("verdict", [Verdict.PASS, Verdict.FAIL])
+async def test_what_is_laid_back_has_a_verdict_of_its_own(
+    jobs: Jobs, engine: Engine, verdict: Verdict
+) -> None:
+    image = await jobs.store("astronaut", (320, 240))
+    plan = JobPlan(JobKind.CHAIN, (semantic("make it warmer"),), (image,), repair_drift=True)
+    gateway = assemble(jobs.config, DriftingEditor(engine))
+    service = JobService(jobs.config, OtherOpinion(gateway, verdict), gateway.forget)
+    service.start()
+    (step,) = (await ended(service, (await service.submit(plan)).id)).steps
+    await service.close()
+    record = await jobs.results.metadata(str(step.result))
+    assert record is not None
+    assert step.verdict == record["verdict"]
+    # What would be rejected is not taken: the result stays as it was made.
+    assert (step.edited is None) == (verdict is Verdict.FAIL)
+    assert (step.verdict == Verdict.PASS) == (verdict is Verdict.PASS)

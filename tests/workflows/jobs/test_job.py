@@ -125,6 +125,7 @@ class TestPlans:
             "kind": "chain",
             "image": ["img-1", "img-2"],
             "on_failure": "stop",
+            "repair_drift": False,
             "priority": 5,
             "partial_images": 0,
             "steps": [

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
 
 from serve_app.engine.engine import Engine
+from serve_app.errors import WrongState
 from serve_app.workflows.in_process import assemble
-from serve_app.workflows.jobs.job import JobState
+from serve_app.workflows.jobs.catalogue import Catalogue
+from serve_app.workflows.jobs.database import Database, database_url
+from serve_app.workflows.jobs.job import Job, JobState
 from serve_app.workflows.jobs.listing import JobQuery
+from serve_app.workflows.jobs.plan import JobKind, JobPlan, StepPlan
 from serve_app.workflows.jobs.service import JobService
 from tests.workflows.faulty_editor import FaultyEditor
 from tests.workflows.jobs.conftest import Jobs, chain, edits, ended
+from tests.workflows.jobs.test_brand_set import brand_set
 
 DONE = JobState.SUCCEEDED
 
@@ -101,3 +110,56 @@ async def test_a_job_whose_run_was_lost_gets_another(jobs: Jobs, engine: Engine)
     async with jobs.running() as service:
         assert (await ended(service, job_id)).state is DONE
         assert len((await service.page(JobQuery())).jobs) == 1
+
+
+async def test_an_edit_that_is_done_is_not_run_again_for_its_formats(
+    jobs_anywhere: Jobs, engine: Engine
+) -> None:
+    """Left while the formats are made of it, when the cache doesn't have it, either."""
+    jobs = jobs_anywhere
+    plan = brand_set(await jobs.store(size=(160, 120)), "blue")
+    steps = [replace(step, parameters=step.parameters | {"cache": "off"}) for step in plan.steps]
+    first, second = FaultyEditor(engine), FaultyEditor(engine)
+    async with jobs.running(first) as service:
+        job_id = (await service.submit(replace(plan, steps=tuple(steps)))).id
+        async for event in service.events(job_id, 0):
+            if event.name == "step" and event.data["result"] is not None:
+                break
+    async with jobs.running(second) as service:
+        job = await ended(service, job_id)
+        assert len((await service.outputs(job_id)).files) == 5
+        assert job.state is DONE
+        assert len(first.jobs) + len(second.jobs) == len(job.steps) == 3
+        # Nothing of it was left behind by the run that was left.
+        await service.delete(job_id)
+    assert await jobs.files.ids_before(1e12) == []
+    assert await jobs.results.ids_before(1e12) == []
+
+
+async def test_outputs_that_a_cancelled_job_lacks_are_made_by_a_retry(jobs: Jobs) -> None:
+    image = await jobs.store()
+    plan = JobPlan(
+        JobKind.VARIANTS,
+        tuple(StepPlan({"prompt": f"make it {name}"}, name=name) for name in ("blue", "red")),
+        images=(image,),
+    )
+    async with jobs.running() as service:
+        made = await ended(service, (await service.submit(plan)).id)
+    # As if it had been cancelled after its last step, in the middle of drawing the sheet.
+    database = Database(database_url(None, Path(jobs.config.storage.root)))
+    catalogue = Catalogue(database)
+    job = Job.accepted(plan)
+    await catalogue.add(job, 10)
+    assert await catalogue.start(job.id, 1) is not None
+    for step in made.steps:
+        assert await catalogue.put_step(job.id, 1, step)
+    await catalogue.cancel(job.id)
+    database.close()
+    async with jobs.running() as service:
+        await service.retry(job.id)
+        again = await ended(service, job.id)
+        assert again.state is DONE
+        assert again.has_outputs
+        assert [step.result for step in again.steps] == [step.result for step in made.steps]
+        with pytest.raises(WrongState):
+            await service.retry(job.id)

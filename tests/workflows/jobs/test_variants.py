@@ -87,7 +87,12 @@ async def test_a_rejected_variant_is_not_ready_and_one_is_no_test(
 
 
 def analysis(*names: str, at: str = "2026-01-01T00:00:00.000+00:00") -> dict[str, Any]:
-    return {"variants": {name: {} for name in names}, "verdict": "winner", "created_at": at}
+    return {
+        "variants": {name: {} for name in names},
+        "metric": "clicks",
+        "verdict": "winner",
+        "created_at": at,
+    }
 
 
 async def test_analyses_are_kept_with_their_dates(jobs_anywhere: Jobs) -> None:
@@ -115,6 +120,9 @@ async def test_an_analysis_of_something_else_is_not_kept(jobs: Jobs) -> None:
         with pytest.raises(InvalidRequest) as unknown:
             await service.keep_analysis(test.id, analysis("calm", "quiet"))
         assert unknown.value.param == "variants.quiet"
+        with pytest.raises(InvalidRequest, match="must be clicks") as unplanned:
+            await service.keep_analysis(test.id, analysis("calm", "loud") | {"metric": "users"})
+        assert unplanned.value.param == "metric"
         with pytest.raises(InvalidRequest) as wrong:
             await service.keep_analysis(other.id, analysis("calm", "loud"))
         assert wrong.value.param == "job"
