@@ -73,6 +73,12 @@ def main() -> None:
                 f"{size:,} users per arm; the worse arm won {100 * wrong:.2f} %",
             ),
             Figure(
+                f"{RUNS} tests of 5 % against 6 % at the printed size: told to go on",
+                100 * share(one.verdict == "insufficient_data" for one in different),
+                "%",
+                Target(0.5),
+            ),
+            Figure(
                 f"{TABLES} random tables: largest difference from scipy and statsmodels",
                 error,
                 "",
@@ -166,6 +172,7 @@ def _error(test: AbTest) -> float:
         (analysis.ratio.p, stats.chisquare(trials).pvalue),
         (analysis.omnibus_p, stats.chi2_contingency(table, correction=False).pvalue),
         (analysis.size.needed, _needed(control.rate, len(arms) - 1)),
+        (analysis.size.power, _power(control.rate, len(arms) - 1, min(trials))),
     ]
     plain = []
     for arm, one in zip(test.others, analysis.comparisons, strict=True):
@@ -187,10 +194,16 @@ def _error(test: AbTest) -> float:
 
 
 def _needed(rate: float, comparisons: int) -> int:
-    target = 1.2 * rate if 1.2 * rate <= 1 else 0.8 * rate
-    effect = proportion_effectsize(target, rate)
-    power = NormalIndPower()
-    return ceil(power.solve_power(effect, None, SIGNIFICANCE / comparisons, 0.8, 1, "two-sided"))
+    significance, power = SIGNIFICANCE / comparisons, NormalIndPower()
+    return ceil(power.solve_power(_effect(rate), None, significance, 0.8, 1, "two-sided"))
+
+
+def _power(rate: float, comparisons: int, units: int) -> float:
+    return float(NormalIndPower().power(_effect(rate), units, SIGNIFICANCE / comparisons))
+
+
+def _effect(rate: float) -> float:
+    return float(proportion_effectsize(1.2 * rate if 1.2 * rate <= 1 else 0.8 * rate, rate))
 
 
 def _p_best(arms: Sequence[Arm], arm: Arm) -> float:

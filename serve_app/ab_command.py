@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from pathlib import Path
-from typing import Annotated, Any
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich import box
@@ -15,6 +17,9 @@ from rich.text import Text
 
 from serve_app.errors import InvalidRequest
 from serve_app.terminal import DEFAULT_URL, PLAIN, AsJson, Url, console, told_plainly
+
+if TYPE_CHECKING:
+    from serve_app.api.ab_parsing import ParsedAbTest
 
 ab = typer.Typer(
     name="ab",
@@ -58,11 +63,14 @@ def analyze(
     ] = None,
     job: Annotated[
         str | None,
-        typer.Option(help="Let the service analyse, and keep it with this job of variants."),
+        typer.Option(
+            help="Let the service analyse, and keep it with this job of variants, whose "
+            "success_metric is the metric."
+        ),
     ] = None,
     picture: Annotated[
         Path | None,
-        typer.Option(help="Where to write the picture, a PNG; beside FILE by default."),
+        typer.Option(help="Where to write the picture; NAME.analysis.png beside FILE by default."),
     ] = None,
     no_picture: Annotated[bool, typer.Option("--no-picture", help="Write none.")] = False,
     as_json: AsJson = False,
@@ -87,8 +95,11 @@ def analyze(
         blue,10000,500
         green,10050,601
 
-    Options come before what FILE says. Exits with 0 whatever the verdict is, 2 for a file that
-    can't be used.
+    Options come before what FILE says. Only pictures of analyses are overwritten. Exits with 0
+    whatever the verdict is, 2 for a file that can't be used.
+
+    Each analysis kept with a job once there is enough data is a look at the test: the p values
+    hold for the first look only, and later ones say so. Decide when to look before the test.
     """
     given = {
         "control": control,
@@ -97,12 +108,15 @@ def analyze(
         "job": job,
         "picture": not no_picture,
     }
-    target = None if no_picture else picture or file.with_suffix(".png")
+    target = None if no_picture else picture or file.with_suffix(".analysis.png")
     with told_plainly():
-        answer = _analysed(file, {k: one for k, one in given.items() if one is not None}, url)
+        body, parsed = _read(file, {k: one for k, one in given.items() if one is not None})
+        if target is not None:
+            _check(target)  # before the service keeps an analysis
+        answer = _analysed(body, parsed, url)
         drawn = answer.pop("picture", None)
         if target is not None and drawn is not None:
-            _write(target, file, base64.b64decode(drawn["b64_json"]))
+            _write(target, base64.b64decode(drawn["b64_json"]))
             answer["picture"] = str(target)
     if as_json:
         typer.echo(json.dumps(answer, ensure_ascii=False, indent=2))
@@ -110,22 +124,27 @@ def analyze(
         _print(answer)
 
 
-def _analysed(file: Path, given: dict[str, Any], url: str) -> dict[str, Any]:
-    """The answer of the route, from here or, if a job is named, from the service at ``url``."""
+def _read(file: Path, given: dict[str, Any]) -> tuple[dict[str, Any], ParsedAbTest]:
+    """The body of a request with what is ``given`` instead of what ``file`` says, and its test."""
     from serve_app.ab_files import read_ab_test
     from serve_app.api.ab_parsing import parse_ab_test
-    from serve_app.client import Client
     from serve_app.config import LimitsConfig
-    from serve_app.workflows.ab_tests.analysis import analyse
-    from serve_app.workflows.ab_tests.picture import drawn
 
     try:
         body = read_ab_test(file) | given
-        parsed = parse_ab_test(body, LimitsConfig())
+        return body, parse_ab_test(body, LimitsConfig())
     except InvalidRequest as error:
         named = error.param is None or f"`{error.param}`" in error.message
         where = "" if named else f" (`{error.param}`)"
         raise InvalidRequest(f"{file}: {error.message}{where}", error.param) from error
+
+
+def _analysed(body: dict[str, Any], parsed: ParsedAbTest, url: str) -> dict[str, Any]:
+    """The answer of the route, from here or, if a job is named, from the service at ``url``."""
+    from serve_app.client import Client
+    from serve_app.workflows.ab_tests.analysis import analyse
+    from serve_app.workflows.ab_tests.picture import drawn
+
     if parsed.job is not None:
         with Client(url) as client:
             return client.analyse(body)
@@ -136,15 +155,38 @@ def _analysed(file: Path, given: dict[str, Any], url: str) -> dict[str, Any]:
     return answer
 
 
-def _write(target: Path, file: Path, png: bytes) -> None:
-    if target.resolve() == file.resolve():
+def _check(target: Path) -> None:
+    """Refuse a target that can't be written, or has anything but an earlier picture."""
+    from serve_app.workflows.ab_tests.picture import is_analysis
+
+    try:
+        there = target.exists()
+        ours = there and is_analysis(target)
+        # Without a name, so that nothing is left of it.
+        with TemporaryFile(dir=target.parent):
+            pass
+        writable = os.access(target if there else target.parent, os.W_OK)
+    except OSError as error:
+        raise _unwritable(target) from error
+    if there and not ours:
         raise InvalidRequest(
-            f"{target} has the counts: give the picture another name with --picture.", "picture"
+            f"{target} is no picture of an analysis, so it is kept: give another name with "
+            "--picture.",
+            "picture",
         )
+    if not writable:
+        raise _unwritable(target)
+
+
+def _write(target: Path, png: bytes) -> None:
     try:
         target.write_bytes(png)
     except OSError as error:
-        raise InvalidRequest(f"{target}: The picture can't be written there.") from error
+        raise _unwritable(target) from error
+
+
+def _unwritable(target: Path) -> InvalidRequest:
+    return InvalidRequest(f"{target}: The picture can't be written there.", "picture")
 
 
 def _print(answer: dict[str, Any]) -> None:

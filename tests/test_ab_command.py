@@ -54,9 +54,10 @@ def test_a_file_is_analysed_without_a_service(folder: Path) -> None:
     assert "blue 500 of 9,000 5.56% 5.10% to 6.05% 0.1% 1.09% control" in lines
     assert "winner" in lines
     assert any(line.startswith("Choose green over blue: it is better") for line in lines)
-    assert f"Picture: {folder / 'test.png'}" in result.stdout
-    with Image.open(folder / "test.png") as picture:
+    assert f"Picture: {folder / 'test.analysis.png'}" in result.stdout
+    with Image.open(folder / "test.analysis.png") as picture:
         assert picture.format == "PNG"
+    assert run(folder / "test.yaml").exit_code == 0, "its own picture is made anew"
 
 
 def test_a_table_is_read_with_what_it_does_not_say(folder: Path) -> None:
@@ -94,7 +95,7 @@ def test_with_a_job_the_service_analyses_and_keeps_it(folder: Path) -> None:
     (asked,) = service.asked
     assert (asked.json["job"], asked.json["picture"]) == (JOB, True)
     assert asked.json["variants"]["green"]["clicks"] == 601
-    assert (folder / "test.png").read_bytes() == b"a picture"
+    assert (folder / "test.analysis.png").read_bytes() == b"a picture"
 
 
 def test_a_job_that_is_refused_is_told(folder: Path) -> None:
@@ -104,14 +105,14 @@ def test_a_job_that_is_refused_is_told(folder: Path) -> None:
         result = run(folder / "test.yaml", "--job", JOB, url=service.url)
     assert result.exit_code == 2
     assert "There is no job with this id." in result.stderr
-    assert not (folder / "test.png").exists()
+    assert not list(folder.glob("*.png"))
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (TEST.replace("601", "-1"), "`variants.green.clicks` must be a whole number"),
-        (TEST.replace("601", ".nan"), "`variants.green.clicks` must be a whole number"),
+        (TEST.replace("601", "-1"), "`clicks` must be a whole number"),
+        (TEST.replace("601", ".nan"), "(`variants.green.clicks`)"),
         (TEST.replace("green", "blue"), "given twice. (`blue`)"),
         (TEST.replace("metric", "metrik"), "There is no such field. (`metrik`)"),
         (TEST.replace("control: blue", "control: red"), "`control` must be the name"),
@@ -126,7 +127,7 @@ def test_bad_files_are_told_plainly(folder: Path, text: str, said: str) -> None:
     assert result.exit_code == 2
     assert said in result.stderr
     assert str(file) in result.stderr
-    assert not (folder / "bad.png").exists()
+    assert not list(folder.glob("*.png"))
 
 
 def test_a_table_needs_a_control(folder: Path) -> None:
@@ -141,10 +142,31 @@ def test_the_counts_are_never_overwritten(folder: Path) -> None:
     assert (folder / "test.yaml").read_text() == TEST
 
 
-def test_a_picture_that_cannot_be_written_is_told(folder: Path) -> None:
-    result = run(folder / "test.yaml", "--picture", folder / "no" / "such.png")
+@pytest.mark.parametrize("arguments", [(), ("--picture", "hero.png")])
+def test_other_pictures_are_never_overwritten(folder: Path, arguments: tuple[str, ...]) -> None:
+    target = folder / (arguments[-1] if arguments else "test.analysis.png")
+    Image.new("RGB", (64, 64)).save(target)
+    Image.new("RGB", (64, 64)).save(folder / "test.png")
+    before = {file: file.read_bytes() for file in folder.glob("*.png")}
+    given = ("--picture", target) if arguments else ()
+    result = run(folder / "test.yaml", *given)
+    assert result.exit_code == 2
+    assert "is no picture of an analysis" in result.stderr
+    assert {file: file.read_bytes() for file in folder.glob("*.png")} == before
+
+
+@pytest.mark.parametrize("name", ["no/such.png", "", "n" * 300])
+def test_a_picture_that_cannot_be_written_is_told_before_the_service_keeps_anything(
+    folder: Path, name: str
+) -> None:
+    with elsewhere() as service:
+        service.on("POST", "/v1/ab-tests/analyze", Answer({}))
+        arguments = ("--job", JOB, "--picture", folder / name)
+        result = run(folder / "test.yaml", *arguments, url=service.url)
     assert result.exit_code == 2
     assert "can't be written" in result.stderr
+    assert not service.asked
+    assert not list(folder.glob("*.png"))
 
 
 def test_help_needs_no_statistics() -> None:

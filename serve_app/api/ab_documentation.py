@@ -46,7 +46,13 @@ _ANALYSIS: dict[str, Any] = {
         *("needed_per_variant", "recommendation"),
     ],
     "properties": {
-        "verdict": {"type": "string", "enum": list(Verdict)},
+        "verdict": {
+            "type": "string",
+            "enum": list(Verdict),
+            "description": "`leading`: one variant is probably the best, or some differ from the "
+            "control, but none can be chosen. `no_difference_detected`: no comparison is "
+            "significant.",
+        },
         "winner": {
             "type": "string",
             "nullable": True,
@@ -104,17 +110,22 @@ _ANALYSIS: dict[str, Any] = {
                 "needed": {"type": "integer"},
                 "required": {
                     "type": "integer",
-                    "description": "What the variants are held to: `needed` at the upper 99.9 % "
-                    "bound of the control's rate, unless `baseline` was given.",
+                    "description": "What the variants are held to. Without `baseline`: `needed` "
+                    "at the upper 99.9 % bound of the control's rate, at least 85 % of `needed`.",
                 },
                 "missing": _of_each({"type": "integer"}),
                 "reached": {"type": "boolean"},
+                "power": {
+                    "type": "number",
+                    "description": "The chance to find the minimum effect on the control's rate "
+                    "with the smallest variant's units.",
+                },
             },
         },
         "minimum_effect": _NUMBER,
         "power": _NUMBER,
         "significance": _NUMBER,
-        "caveats": _STRINGS,
+        "caveats": _STRINGS | {"description": "What limits the figures, whatever the verdict."},
         VARIANTS: _of_each({"type": "object"}, "The counts as they were given."),
         "created_at": {"type": "string", "format": "date-time"},
         "picture": {"type": "object", "properties": {"b64_json": {"type": "string"}}},

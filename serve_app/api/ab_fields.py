@@ -45,7 +45,8 @@ class AbTestFields(BaseModel):
 
     control: str = Field(description="the name of one of the variants")
     metric: Annotated[Metric, Field(strict=False)] = Field(
-        Metric.CONVERSIONS, description=f"one of {_METRICS}"
+        Metric.CONVERSIONS,
+        description=f"one of {_METRICS}; with a `job`, what its `success_metric` is",
     )
     minimum_effect: float = Field(
         DEFAULT_MINIMUM_EFFECT,
@@ -59,7 +60,8 @@ class AbTestFields(BaseModel):
         ge=1e-6,
         le=1 - 1e-6,
         description="a number from 0.000001 to 0.999999: the rate that was planned for the "
-        "control; by default the one observed",
+        "control; by default the one observed, which also counts where its interval leaves this "
+        "one out",
     )
     power: float = Field(
         DEFAULT_POWER,
@@ -74,6 +76,9 @@ class AbTestFields(BaseModel):
         description="a number from 0.000001 to 0.2: the chance of a false finding",
     )
     job: str | None = Field(
-        None, description="the id of the `variants` job to keep the analysis with"
+        None,
+        description="the id of the `variants` job to keep the analysis with. Each one that has "
+        "enough data is a look at the test; p values hold for the first, so later ones have a "
+        "caveat",
     )
     picture: bool = Field(False, description="true or false")

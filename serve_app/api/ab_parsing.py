@@ -13,7 +13,7 @@ from serve_app.api.ab_fields import (
     AbTestFields,
     CountFields,
 )
-from serve_app.api.model_fields import parse_model
+from serve_app.api.model_fields import below, parse_model
 from serve_app.config import LimitsConfig
 from serve_app.errors import InvalidRequest, MissingField
 from serve_app.workflows.ab_tests.ab_test import AbTest, Arm, Metric, Unit
@@ -94,13 +94,8 @@ def _counts_of(name: Any, values: Any, limits: LimitsConfig) -> CountFields:
     here = f"{VARIANTS}.{name}"
     if not isinstance(values, dict):
         raise InvalidRequest(f"`{here}` must be an object of counts.", here)
-    shown = {field: f"{here}.{field}" for field in CountFields.model_fields}
-    try:
-        return parse_model(CountFields, values, limits, typed=True, shown=shown)
-    except InvalidRequest as error:
-        if error.param in shown.values():
-            raise
-        raise type(error)(error.message, f"{here}.{error.param}") from None
+    with below(f"{here}."):
+        return parse_model(CountFields, values, limits, typed=True)
 
 
 def _unit(counts: Counts) -> Unit:
@@ -117,7 +112,8 @@ def _unit(counts: Counts) -> Unit:
 def _refuse_impossible(counts: Counts, metric: Metric, unit: Unit) -> None:
     """Raise ``InvalidRequest`` for an arm without traffic, and for more successes than trials.
 
-    Nothing can happen more often than a variant was shown. The chosen metric is a share of
+    Neither the chosen metric nor clicks can come more often than a variant was shown; of
+    engagements and conversions one impression may bring several. The chosen metric is a share of
     users, where they are the unit; of the others a user may have many.
     """
     for name, one in counts.items():
@@ -129,7 +125,7 @@ def _refuse_impossible(counts: Counts, metric: Metric, unit: Unit) -> None:
                     "compared.",
                     f"{here}.{traffic}",
                 )
-        for counted in Metric:
+        for counted in sorted({metric, Metric.CLICKS}):
             bounds = [Unit.IMPRESSIONS]
             if counted is metric and unit is Unit.USERS:
                 bounds.append(Unit.USERS)

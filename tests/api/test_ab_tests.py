@@ -102,6 +102,13 @@ async def test_of_what_is_not_the_metric_a_user_may_have_many(surface: Surface) 
     assert answer["verdict"] == "winner"
 
 
+async def test_one_impression_may_bring_several_engagements(surface: Surface) -> None:
+    values = body(
+        b={"engagements": 30_000, "conversions": 20_000, "clicks": 1_000}, metric="clicks"
+    )
+    assert (await analysed(surface, values))["metric"] == "clicks"
+
+
 async def test_no_editor_is_needed(surface: Surface) -> None:
     surface.service.warm = False
     assert (await analyse(surface, body())).status_code == 200
@@ -134,7 +141,12 @@ def renamed(name: str) -> Json:
         (body(b={"clicks": 10**400}), BAD, "variants.B.clicks"),
         (body(b={"sales": 1}), UNKNOWN, "variants.B.sales"),
         (body(b={"clicks": 12_001}), BAD, "variants.B.clicks"),
-        (body(b={"engagements": 12_001}), BAD, "variants.B.engagements"),
+        (
+            body({"users": None}, {"users": None, "engagements": 12_001}, metric="engagements"),
+            BAD,
+            "variants.B.engagements",
+        ),
+        (body(b={"engagements": 10_001}, metric="engagements"), BAD, "variants.B.engagements"),
         (body(b={"conversions": 10_001}), BAD, "variants.B.conversions"),
         (body(b={"conversions": None}), MISSING, "variants.B.conversions"),
         (body(b={"users": None}), MISSING, "variants.B.users"),

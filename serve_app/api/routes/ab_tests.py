@@ -16,6 +16,7 @@ from serve_app.api.context import Context
 from serve_app.errors import NotFound
 from serve_app.workflows.ab_tests.analysis import Analysis, analyse
 from serve_app.workflows.ab_tests.picture import drawn
+from serve_app.workflows.ab_tests.verdict import Verdict
 from serve_app.workflows.jobs.job import JOB_ID
 
 
@@ -33,7 +34,9 @@ def router(context: Context) -> APIRouter:
         parsed = parse_ab_test(await read_json(request), context.limits)
         if parsed.job is not None and JOB_ID.fullmatch(parsed.job) is None:
             raise NotFound("There is no job with this id.", "job")
-        analysis, picture = await asyncio.to_thread(_analysed, parsed)
+        earlier = [] if parsed.job is None else await context.jobs.analyses(parsed.job)
+        looks = sum(Verdict(one["verdict"]).concluded for one in earlier)
+        analysis, picture = await asyncio.to_thread(_analysed, parsed, looks)
         answer = parsed.answer(analysis)
         if parsed.job is not None:
             await context.jobs.keep_analysis(parsed.job, answer)
@@ -44,9 +47,9 @@ def router(context: Context) -> APIRouter:
     return routes
 
 
-def _analysed(parsed: ParsedAbTest) -> tuple[Analysis, str | None]:
+def _analysed(parsed: ParsedAbTest, looks: int) -> tuple[Analysis, str | None]:
     """The analysis, and its picture in base64 if one is wanted; takes up to a second."""
-    analysis = analyse(parsed.test)
+    analysis = analyse(parsed.test, looks=looks)
     if not parsed.picture:
         return analysis, None
     return analysis, base64.b64encode(drawn(analysis)).decode("ascii")

@@ -19,7 +19,7 @@ from serve_app.workflows.ab_tests.posterior import posteriors
 from serve_app.workflows.ab_tests.sample_ratio import MISMATCH_P, SampleRatio, sample_ratio
 from serve_app.workflows.ab_tests.sample_size import SampleSize, sample_size
 from serve_app.workflows.ab_tests.verdict import Verdict, best_arm, verdict_on
-from serve_app.workflows.ab_tests.wording import percent
+from serve_app.workflows.ab_tests.wording import percent, rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +80,12 @@ class Analysis:
         }
 
 
-def analyse(test: AbTest, now: datetime | None = None) -> Analysis:
-    """Analyse ``test``; ``now`` is put down as the time of it."""
+def analyse(test: AbTest, now: datetime | None = None, *, looks: int = 0) -> Analysis:
+    """Analyse ``test``; ``now`` is put down as the time of it.
+
+    ``looks`` is how often it was analysed before with enough data: p values hold for the first
+    time, so later ones are told as a caveat.
+    """
     ratio, size = sample_ratio(test), sample_size(test)
     compared: tuple[Comparison, ...] = ()
     p_best: dict[str, float] = {}
@@ -111,7 +115,7 @@ def analyse(test: AbTest, now: datetime | None = None) -> Analysis:
         verdict,
         winner,
         said,
-        tuple(_caveats(test, ratio, size, compared)),
+        tuple(_caveats(test, ratio, size, compared, looks)),
         datetime.now(UTC) if now is None else now,
     )
 
@@ -125,17 +129,21 @@ def _said(
 ) -> str:
     match verdict:
         case Verdict.WINNER:
-            return recommendation.on_winner(test, compared, best_arm(p_best))
+            return recommendation.on_winner(test, compared, p_best, best_arm(p_best))
         case Verdict.LEADING:
             return recommendation.on_leading(test, compared, p_best)
         case Verdict.NO_DIFFERENCE_DETECTED:
-            return recommendation.on_no_difference(test, compared)
+            return recommendation.on_no_difference(test, size)
         case _:
             return recommendation.on_too_little(test, size)
 
 
 def _caveats(
-    test: AbTest, ratio: SampleRatio, size: SampleSize, compared: tuple[Comparison, ...]
+    test: AbTest,
+    ratio: SampleRatio,
+    size: SampleSize,
+    compared: tuple[Comparison, ...],
+    looks: int,
 ) -> list[str]:
     """What limits the figures, whatever the verdict is."""
     found = []
@@ -149,17 +157,30 @@ def _caveats(
             f"The sample-ratio check failed (p < {MISMATCH_P:g}), so nothing is compared; the "
             "rates only describe what was counted."
         )
-    if size.open_ended:
+    if looks:
+        times = "once" if looks == 1 else f"{looks:,} times"
         found.append(
-            f"{test.control} has no {test.metric} yet, so the size needed is a lower bound. Give "
-            "`baseline` to plan with a rate of your own."
+            f"This test was looked at {times} before with all the data it needs. The p values "
+            "hold for the first look only: who looks often enough finds a winner by chance."
+        )
+    if size.plan_refuted and test.baseline is not None:
+        found.append(
+            f"{test.control} was planned with a rate of {percent(test.baseline)} and has "
+            f"{rate(test.control_arm.rate)}, whose interval leaves that out. The size needed is "
+            "the larger one of those for both rates."
+        )
+    if size.open_ended:
+        advice = " Give `baseline` to plan with a rate of your own."
+        found.append(
+            f"{test.control} has no {test.metric} yet, so the size needed is a lower bound."
+            f"{advice if test.baseline is None else ''}"
         )
     if size.target < size.baseline:
         found.append(
             f"The control's rate can't rise by {percent(test.minimum_effect)}, so the size needed "
             "is for a fall by as much."
         )
-    if any(one.interval[0] > 0 or one.interval[1] < 0 for one in compared if not one.significant):
+    if len(compared) > 1:
         found.append(
             "Intervals of differences are each for one comparison, p values are corrected for all "
             "of them: an interval may leave out 0 where the difference is not significant."

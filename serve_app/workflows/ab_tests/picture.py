@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
-from serve_app.images.encoding import encode
 from serve_app.workflows.ab_tests.ab_test import Arm
 from serve_app.workflows.ab_tests.analysis import Analysis
 from serve_app.workflows.ab_tests.plot import PAPER, Colour, place, plotted, scale_of, ticks_of
-from serve_app.workflows.ab_tests.verdict import Verdict
+from serve_app.workflows.ab_tests.verdict import LEADING_P_BEST, Verdict
 from serve_app.workflows.ab_tests.wording import chance, percent, points, probability, rate
 
 _WIDTH, _MARGIN, _GAP = 1240, 40, 24
@@ -35,6 +36,9 @@ _BLUE: Colour = (54, 104, 170)
 _GREEN: Colour = (30, 130, 76)
 _RED: Colour = (190, 40, 44)
 _AMBER: Colour = (176, 120, 16)
+
+_TITLE = "Analysis of an A/B test"
+"""Written into the file, to know it again."""
 
 _RELATION = re.compile(r" ([=<]) ")
 """Stays on one line with its sides."""
@@ -74,11 +78,28 @@ def drawn(analysis: Analysis) -> bytes:
     _draw_axis(draw, analysis, left, axis)
     for number, line in enumerate(notes):
         draw.text((_MARGIN, below + _NOTE * number), line, _FAINT, _font(14))
-    return encode(np.asarray(page))
+    return _png(page)
+
+
+def is_analysis(file: Path) -> bool:
+    """Whether ``file`` is a picture that ``drawn`` made; raises ``OSError`` if it can't be read."""
+    with file.open("rb") as read:
+        # Not opened as a picture: anything may be there. Pillow writes the title at the beginning.
+        return f"tEXtTitle\0{_TITLE}".encode() in read.read(1024)
+
+
+def _png(page: Image.Image) -> bytes:
+    described = PngInfo()
+    described.add_text("Title", _TITLE)
+    buffer = io.BytesIO()
+    page.save(buffer, "PNG", pnginfo=described)
+    return buffer.getvalue()
 
 
 def _draw_title(draw: ImageDraw.ImageDraw, analysis: Analysis) -> None:
     word, colour = _TITLES[analysis.verdict]
+    if analysis.verdict is Verdict.LEADING and max(analysis.p_best.values()) < LEADING_P_BEST:
+        word = "NOT DECIDED"  # nobody leads, but something was found
     if analysis.winner is not None:
         word = _fitting(f"{word}: {analysis.winner}", _WIDTH - 2 * _MARGIN, 30)
     draw.text((_MARGIN, 22), word, colour, _font(30))

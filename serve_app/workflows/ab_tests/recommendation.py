@@ -8,7 +8,7 @@ from serve_app.workflows.ab_tests.ab_test import AbTest
 from serve_app.workflows.ab_tests.comparisons import Comparison
 from serve_app.workflows.ab_tests.sample_ratio import SampleRatio
 from serve_app.workflows.ab_tests.sample_size import LEAST_EXPECTED, SampleSize
-from serve_app.workflows.ab_tests.verdict import best_arm
+from serve_app.workflows.ab_tests.verdict import LEADING_P_BEST, best_arm, best_group
 from serve_app.workflows.ab_tests.wording import chance, joined, percent, points, probability, rate
 
 _MOST_NAMED = 3
@@ -47,12 +47,17 @@ def on_too_little(test: AbTest, size: SampleSize) -> str:
     )
 
 
-def on_winner(test: AbTest, compared: Sequence[Comparison], winner: str) -> str:
+def on_winner(
+    test: AbTest, compared: Sequence[Comparison], p_best: Mapping[str, float], winner: str
+) -> str:
     """Who is better than whom, and what was not compared."""
     control = test.control
     others = [one for one in compared if one.variant != winner]
     if winner == control:
         return f"Keep {control}: {_all_of(others)} significantly worse than this control."
+    rivals = best_group(p_best, [one.variant for one in compared if one.better])
+    if len(rivals) > 1:
+        return _on_rivals(test, compared, p_best, rivals)
     own = next(one for one in compared if one.variant == winner)
     rates = {arm.name: arm.rate for arm in test.arms}
     low, high = own.interval
@@ -69,9 +74,33 @@ def on_winner(test: AbTest, compared: Sequence[Comparison], winner: str) -> str:
     )
 
 
+def _on_rivals(
+    test: AbTest,
+    compared: Sequence[Comparison],
+    p_best: Mapping[str, float],
+    rivals: Sequence[str],
+) -> str:
+    """Several are better than the control, and any of them may be the best; in their order."""
+    first, *rest = rivals
+    shown = [arm for arm in test.arms if arm.name in rivals]
+    names = [arm.name for arm in shown]
+    figures = joined([f"{rate(arm.rate)} ({arm.name})" for arm in shown])
+    chances = joined([f"{chance(p_best[name])} ({name})" for name in names])
+    others = [one for one in compared if one.variant not in rivals]
+    return (
+        f"Choose {joined(names, 'or')} over {test.control}: {'both' if len(names) == 2 else 'all'} "
+        f"are better than the control, {figures} against {rate(test.control_arm.rate)} "
+        f"{test.metric}. {joined(rest)} may be as good as {first}: the chances to be the best are "
+        f"{chances}.{_found(others)} The variants were not compared with each other: that needs a "
+        "test of its own."
+    )
+
+
 def on_leading(test: AbTest, compared: Sequence[Comparison], p_best: Mapping[str, float]) -> str:
-    """Who is ahead, and why that is no result."""
+    """Who is ahead, or what was found beside that, and why that is no result."""
     best = best_arm(p_best)
+    if p_best[best] < LEADING_P_BEST:
+        return _on_no_leader(test, compared)
     leads = f"leads with a chance of {chance(p_best[best])} to be the best"
     if best == test.control:
         unshown = joined([one.variant for one in compared if not one.worse], "or")
@@ -81,24 +110,31 @@ def on_leading(test: AbTest, compared: Sequence[Comparison], p_best: Mapping[str
         )
     own = next(one for one in compared if one.variant == best)
     return (
-        f"No decision yet: {best} {leads}, but was not shown to differ from the control "
+        f"No decision yet: {best} {leads}, but was not shown to be better than the control "
         f"{test.control} (p {probability(own.p_corrected)}).{_found(compared)} Run a larger test "
         "before you choose it."
     )
 
 
-def on_no_difference(test: AbTest, compared: Sequence[Comparison]) -> str:
-    """What was not found, and how large it may be all the same."""
+def _on_no_leader(test: AbTest, compared: Sequence[Comparison]) -> str:
+    """Some differ from the control, and no arm stands out."""
+    control = test.control
     unshown = [one.variant for one in compared if not one.significant]
-    which = f"No difference from the control {test.control} was found"
-    if unshown and len(unshown) < len(compared):
-        which += f" for {joined(unshown)}"
-    if not unshown:
-        which = "No winner was found"
+    said = f"No decision yet:{_found(compared)}"
+    if len(unshown) == 1:
+        said += f" {control} and {unshown[0]} can't be told apart."
+    elif unshown:
+        said += f" {joined(unshown)} can't be told apart from the control {control}."
+    return f"{said} Run a larger test before you choose."
+
+
+def on_no_difference(test: AbTest, size: SampleSize) -> str:
+    """What was not found, and how large it may be all the same."""
     return (
-        f"{which}.{_found(compared)} A difference smaller than {percent(test.minimum_effect)} of "
-        f"the control's rate may exist all the same; one of that size is found by about "
-        f"{percent(test.power)} of such tests."
+        f"No difference from the control {test.control} was found. A difference smaller than "
+        f"{percent(test.minimum_effect)} of the control's rate may exist all the same; one of that "
+        f"size is found with a chance of {chance(size.power)} by {size.smallest_arm:,} "
+        f"{test.unit} per variant."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from PIL import Image
 
 from serve_app.workflows.ab_tests.ab_test import AbTest, Arm
 from serve_app.workflows.ab_tests.analysis import analyse
-from serve_app.workflows.ab_tests.picture import drawn
+from serve_app.workflows.ab_tests.picture import drawn, is_analysis
 from tests.workflows.ab_tests.tables import ab_test, any_test
 
 LONG = "a-name-as-long-as-names-can-be-" + "x" * 33
@@ -33,9 +34,9 @@ def test_a_winner_is_green_and_a_broken_split_red() -> None:
 
 
 def test_every_variant_has_a_row() -> None:
-    heights = [len(pixels(ab_test(*[(500, 10_000)] * count))) for count in (2, 3, 8)]
+    heights = [len(pixels(ab_test(*[(500, 10_000)] * count))) for count in (3, 4, 8)]
     row = heights[1] - heights[0]
-    assert heights[2] - heights[1] == 5 * row
+    assert heights[2] - heights[1] == 4 * row
 
 
 @pytest.mark.parametrize("count", [2, 8])
@@ -46,6 +47,24 @@ def test_long_names_and_large_counts_stay_in_their_place(count: int) -> None:
     assert (page[:, -MARGIN:] == paper).all()
     assert (page[:, :MARGIN] == paper).all()
     assert (page[-10:] == paper).all()
+
+
+def test_a_picture_of_ours_is_known_again(tmp_path: Path) -> None:
+    ours, other = tmp_path / "ours.png", tmp_path / "other.png"
+    ours.write_bytes(drawn(analyse(ab_test((500, 10_000), (600, 10_000)))))
+    Image.new("RGB", (64, 64)).save(other)
+    assert is_analysis(ours)
+    assert not is_analysis(other)
+    with pytest.raises(IsADirectoryError):
+        is_analysis(tmp_path)
+
+
+def test_nobody_leads_in_the_title_of_an_open_test() -> None:
+    title = slice(20, 60)
+    led = pixels(ab_test((500, 10_000), (560, 10_000)))[title]
+    open_ = pixels(ab_test((1000, 20_000), (800, 20_000), (1002, 20_000)))[title]
+    amber = [(page == (176, 120, 16)).all(2).any(0).nonzero()[0].max() for page in (led, open_)]
+    assert amber[1] < amber[0]
 
 
 def test_the_same_counts_make_the_same_picture() -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from math import ceil
 
-import numpy as np
 import pytest
 from scipy import stats
 from statsmodels.stats.power import NormalIndPower
 from statsmodels.stats.proportion import proportion_effectsize
 
-from serve_app.workflows.ab_tests.sample_size import sample_size, units_per_arm
+from serve_app.workflows.ab_tests.sample_size import power_of, sample_size, units_per_arm
 from tests.workflows.ab_tests.tables import ab_test
 
 
@@ -39,6 +38,18 @@ def test_sizes_are_those_of_statsmodels(
     assert found == known(rate, target, significance, power)
 
 
+@pytest.mark.parametrize("units", [50, 8_143, 10_000, 40_000])
+def test_power_is_that_of_statsmodels(units: int) -> None:
+    found = power_of(units, 0.05, 0.06, significance=0.025)
+    effect = proportion_effectsize(0.06, 0.05)
+    assert found == pytest.approx(NormalIndPower().power(effect, units, 0.025), abs=1e-12)
+
+
+def test_power_is_of_the_smallest_arm_at_the_rate_that_was_found() -> None:
+    size = sample_size(ab_test((500, 10_000), (640, 12_000), baseline=0.052))
+    assert size.power == power_of(10_000, 0.05, 0.06, significance=0.05)
+
+
 def test_the_size_in_the_literature() -> None:
     assert units_per_arm(0.05, 0.055, significance=0.05, power=0.8) == 31_218
 
@@ -59,11 +70,48 @@ def test_without_a_plan_the_size_required_is_that_of_the_highest_likely_rate() -
 
 
 def test_a_test_of_the_printed_size_is_not_refused_by_chance() -> None:
-    """The control comes out above or below; the gate lets all but 1 in 1,000 pass."""
+    """The control comes out above or below; the gate lets all but 1 in 500 pass."""
     needed = units_per_arm(0.05, 0.06, significance=0.05, power=0.8)
-    draw = np.random.default_rng(6)
-    for control in draw.binomial(needed, 0.05, 300):
-        assert sample_size(ab_test((int(control), needed), (400, needed))).reached
+    counts = stats.binom(needed, 0.05)
+    refused = max(
+        control
+        for control in range(int(counts.ppf(1e-6)), int(counts.mean()))
+        if not sample_size(ab_test((control, needed), (400, needed))).reached
+    )
+    assert counts.cdf(refused) < 0.002
+
+
+@pytest.mark.parametrize("effect", [0.2, 0.5, 1.0, 2.0])
+def test_the_gate_is_no_way_around_the_plan(effect: float) -> None:
+    """For large effects few units are needed, of which the control's bound says nothing."""
+    needed = known(0.05, 0.05 * (1 + effect), 0.05, 0.8)
+
+    def passes(successes: int) -> bool:
+        arm = (successes, 20 * successes)  # 5 %
+        return sample_size(ab_test(arm, arm, minimum_effect=effect)).enough_units
+
+    first = 20 * next(count for count in range(1, needed) if passes(count))
+    assert 0.85 * needed <= first <= needed
+    assert power_of(first, 0.05, 0.05 * (1 + effect), significance=0.05) > 0.73
+
+
+def test_a_plan_that_the_control_refutes_is_not_enough() -> None:
+    planned = sample_size(ab_test((400, 800), (440, 800), baseline=0.5))
+    assert planned.reached
+    assert not planned.plan_refuted
+    size = sample_size(ab_test((40, 800), (60, 800), baseline=0.5))
+    unplanned = sample_size(ab_test((40, 800), (60, 800)))
+    assert size.plan_refuted
+    assert not size.reached
+    assert (size.needed, size.required) == (unplanned.needed, unplanned.required)
+    assert size.missing == {"A": 7_343, "B": 7_343}
+
+
+def test_a_control_that_is_better_than_planned_does_not_shorten_the_plan() -> None:
+    size = sample_size(ab_test((600, 6_000), (700, 6_000), baseline=0.05))
+    assert size.plan_refuted
+    assert size.needed == size.required == known(0.05, 0.06, 0.05, 0.8)
+    assert not size.reached
 
 
 @pytest.mark.parametrize(("short", "reached"), [(0, True), (1, False)])
@@ -93,6 +141,7 @@ def test_a_rate_that_cannot_rise_so_far_is_planned_to_fall() -> None:
 @pytest.mark.parametrize("successes", [(4, 4), (9_996, 9_996)])
 def test_too_few_of_either_kind_are_not_enough(successes: tuple[int, int]) -> None:
     counts = [(one, 10_000) for one in successes]
-    size = sample_size(ab_test(*counts, minimum_effect=0.9, baseline=0.5))
+    plan = {"minimum_effect": 10.0, "baseline": successes[0] / 10_000}
+    size = sample_size(ab_test(*counts, **plan))
     assert size.enough_units
     assert not size.reached
