@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -100,12 +101,13 @@ def progress_view(console: Console, job: dict[str, Any]) -> Iterator[Callable[[S
 
 
 def step_titles(job: dict[str, Any]) -> list[str]:
-    """What each step does: its description, or its prompt."""
+    """What each step does: its description, or its prompt; of variants and formats the name."""
     specification = job["specification"]
-    described = specification.get("steps") or specification.get("items")
+    described = specification.get("steps") or specification.get("items") or ()
+    prompts = [one.get("prompt") for one in described]
     return [
-        str(step.get("description") or one.get("prompt") or step.get("name") or "")
-        for step, one in zip(job["steps"], described, strict=True)
+        str(step.get("description") or prompt or step.get("name") or "")
+        for step, prompt in zip_longest(job["steps"], prompts)
     ]
 
 
@@ -123,7 +125,10 @@ class PlainLines:
         """Print what ``event`` tells, if it is new."""
         step = self._progress.step(event)
         before = None if step is None else step.live
+        was = None if step is None else step.state
         self._progress.take(event)
+        if event.name == "step" and step is not None and step.state == was:
+            return  # its result is there, and something is made of it
         line = self._line(event, step, before)
         if line is not None:
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)

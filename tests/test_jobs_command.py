@@ -7,6 +7,7 @@ import io
 import json
 import signal
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -290,6 +291,24 @@ def test_results_are_saved_at_the_end(service: Elsewhere, folder: Path) -> None:
     saved = {path.name: path.read_bytes() for path in out.iterdir()}
     assert saved == {"step-1.png": b"one", "step-2.png": b"two", "result.png": b"one"}
     assert str(out / "result.png") in result.stdout
+
+
+def test_an_archive_is_unpacked_and_stays_in_its_folder(service: Elsewhere, folder: Path) -> None:
+    variant = step(0, "succeeded", result="edit-1") | {"name": "calm"}
+    outputs = {"archive": f"{AT}/archive"}
+    specification = {"variants": {"calm": {"prompt": "x"}}}
+    end = job("succeeded", variant, kind="variants", outputs=outputs, specification=specification)
+    watched(service, end, Stream([state("succeeded", 1)]))
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("web/48x48/calm.png", b"calm")
+        archive.writestr("../outside.png", b"outside")
+    service.on("GET", f"{AT}/archive", Answer(packed.getvalue()))
+    result = run(service, "watch", JOB, "-o", folder / "out")
+    assert result.exit_code == 0, result.output
+    assert "calm" in result.stdout
+    assert (folder / "out" / "web" / "48x48" / "calm.png").read_bytes() == b"calm"
+    assert not (folder / "outside.png").exists()
 
 
 def test_of_a_job_of_edits_each_step_is_saved(service: Elsewhere, folder: Path) -> None:
