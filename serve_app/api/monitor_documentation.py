@@ -72,6 +72,10 @@ _SUMMARY = _object(
         ),
         "interval_s": _number("How often it is sampled and reported, seconds."),
         "uptime_s": _number("Since the monitor started, which starts with the service, seconds."),
+        "sampled_s_ago": _number(
+            "Since CPU, memory and GPUs were read last, seconds: more than a few intervals, and a "
+            "driver hangs."
+        ),
         "cpu": _object(
             "Of the monitor's machine.",
             {"percent": _spread("Of all cores; null in the first seconds.")},
@@ -118,7 +122,9 @@ _SUMMARY = _object(
                     "additionalProperties": _counts("By verdict."),
                 },
                 "failed": _count("Edits that ended with an error."),
-                "failures": _counts("By the code of the error."),
+                "failures": _counts(
+                    "By the code of the error; a refusal that a job's step waits out counts each time."
+                ),
                 "withdrawn": _count("Edits whose caller left before there was an answer."),
             },
         ),
@@ -141,7 +147,7 @@ _SUMMARY = _object(
             "What is waiting or running now.",
             {
                 "edits": _count("Edits."),
-                "jobs_queued": _count("Durable jobs, counted up to 1,000."),
+                "jobs_queued": _count("Durable jobs that wait for their turn."),
                 "jobs_running": _count("Durable jobs."),
                 "length": _spread("All three; the edits of running jobs count for themselves."),
             },

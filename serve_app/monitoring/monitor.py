@@ -44,6 +44,7 @@ class ServiceMonitor:
         self._window = Window(clock)
         self._reporters: dict[str, _Heard] = {}
         self._reading: MachineReading | None = None
+        self._read_at = self._started
         self._requests = 0
         self._edits = 0
         self._task: asyncio.Task[None] | None = None
@@ -77,7 +78,7 @@ class ServiceMonitor:
         """Read the machine and the length of the queue now."""
         # Reading takes milliseconds, and a driver in trouble may take long.
         reading = await asyncio.to_thread(self._machine.read)
-        self._reading = reading
+        self._reading, self._read_at = reading, self._clock()
         self._window.sample(figures_of(reading, self._load()))
 
     async def summary(self) -> dict[str, Any]:
@@ -88,6 +89,7 @@ class ServiceMonitor:
             Facts(
                 interval_s=self._config.interval_s,
                 uptime_s=self._clock() - self._started,
+                sampled_s_ago=self._clock() - self._read_at,
                 filled_s=self._window.filled_s,
                 requests=self._requests,
                 edits=self._edits,

@@ -26,11 +26,13 @@ class Facts:
     """All that a summary is made of.
 
     ``requests`` and ``edits`` are since the monitor started, ``activity`` and ``figures`` of the
-    window, of which ``filled_s`` seconds are covered; ``load`` and ``reading`` are of now.
+    window, of which ``filled_s`` seconds are covered; ``load`` is of now, ``reading`` of
+    ``sampled_s_ago``.
     """
 
     interval_s: float
     uptime_s: float
+    sampled_s_ago: float
     filled_s: float
     requests: int
     edits: int
@@ -64,6 +66,7 @@ def summarise(facts: Facts) -> dict[str, Any]:
         "window": {"length_s": WINDOW_S, "filled_s": round(facts.filled_s, 3)},
         "interval_s": facts.interval_s,
         "uptime_s": round(facts.uptime_s, 3),
+        "sampled_s_ago": round(facts.sampled_s_ago, 3),
         "cpu": {"percent": _spread(figures.get("cpu_percent"))},
         "memory": {
             "used_bytes": _spread(figures.get("memory_used_bytes")),

@@ -28,7 +28,17 @@ async def test_it_needs_no_editor_and_answers_before_anything_happened(surface: 
     surface.service.warm = False
     body = await summary(surface)
     assert body.keys() == {
-        *("window", "interval_s", "uptime_s", "cpu", "memory", "gpus", "requests", "edits"),
+        *(
+            "window",
+            "interval_s",
+            "uptime_s",
+            "sampled_s_ago",
+            "cpu",
+            "memory",
+            "gpus",
+            "requests",
+            "edits",
+        ),
         *("attempts", "cache", "queue", "stages", "percentile_error"),
     }
     assert body["requests"]["total"] == 0

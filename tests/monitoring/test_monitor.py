@@ -110,6 +110,14 @@ async def test_reports_of_all_replicas_are_added(monitor: ServiceMonitor) -> Non
     assert summary["queue"]["edits"] == 1
 
 
+async def test_a_sample_tells_its_age(monitor: ServiceMonitor, clock: Clock) -> None:
+    await monitor.sample()
+    clock.advance(12)
+    assert (await monitor.summary())["sampled_s_ago"] == 12.0
+    await monitor.sample()
+    assert (await monitor.summary())["sampled_s_ago"] == 0.0
+
+
 async def test_what_is_an_hour_old_is_forgotten_but_for_the_totals(
     monitor: ServiceMonitor, clock: Clock
 ) -> None:
