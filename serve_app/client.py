@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
-from http import HTTPStatus
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import quote
 
-import httpx
-
 from serve_app.errors import EditServiceError, InvalidRequest, NotReady
-from serve_app.server_events import COMMENT, ServerEvent, progress_of, server_events
+from serve_app.server_connection import ServerConnection
+from serve_app.server_events import COMMENT, ServerEvent, progress_of
 from serve_app.workflows.jobs.job import JobState
 
 RECONNECTING = "reconnecting"
@@ -27,33 +25,22 @@ RECONNECTING = "reconnecting"
 
 FINAL_STATES = frozenset(str(state) for state in JobState if state.final)
 
-# Services send something at least every 15 seconds, in streams; uploads may wait to be decoded.
-_TIMEOUT = httpx.Timeout(120.0, connect=10.0)
-
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 10.0
 _GIVE_UP_S = 300.0
 """How long, in pauses, a service may be away in the middle of a job."""
-
-
-class ServerRefused(EditServiceError):
-    """The service answered with an error, or something else than this service answered."""
-
-    code = "refused"
-
-
-class ServerTroubled(ServerRefused):
-    """The service could not do it now; the same request may succeed later."""
-
-    retryable = True
 
 
 class Client:
     """Talks to the service at ``base_url``. ``pause`` sleeps for a number of seconds."""
 
     def __init__(self, base_url: str, *, pause: Callable[[float], None] = time.sleep) -> None:
-        self.base_url = base_url.rstrip("/")
+        self._server = ServerConnection(base_url)
         self._pause = pause
-        self._http = httpx.Client(base_url=_checked(self.base_url), timeout=_TIMEOUT)
+
+    @property
+    def base_url(self) -> str:
+        """Where the service is."""
+        return self._server.base_url
 
     def __enter__(self) -> Client:
         return self
@@ -68,18 +55,18 @@ class Client:
 
     def close(self) -> None:
         """Give the connections back."""
-        self._http.close()
+        self._server.close()
 
     # Images.
 
     def upload(self, path: Path) -> str:
         """Store an image; return the id to name it by."""
-        file_id = self._json("POST", "/v1/files", files=[_part("file", path)]).get("id")
-        return file_id if isinstance(file_id, str) else self._not_ours()
+        file_id = self._server.json("POST", "/v1/files", files=[_part("file", path)]).get("id")
+        return file_id if isinstance(file_id, str) else self._server.not_ours()
 
     def image(self, result_id: str) -> bytes:
         """The PNG of a finished edit."""
-        return self._call("GET", f"/v1/results/{_segment(result_id)}").content
+        return self._server.call("GET", f"/v1/results/{_segment(result_id)}").content
 
     def edit(
         self,
@@ -97,14 +84,14 @@ class Client:
             parts.append(_part("mask", mask))
         form = {name: str(value) for name, value in fields.items() if value is not None}
         request = {"files": parts, "data": form | {"stream": "true"}}
-        with closing(self._stream("POST", "/v1/images/edits", **request)) as events:
+        with closing(self._server.stream("POST", "/v1/images/edits", **request)) as events:
             for event in events:
                 told = progress_of(event) if event.name == COMMENT else event
                 if told is not None:
                     yield told
                 if event.name == "image_edit.completed":
                     return
-        raise NotReady(f"{self.base_url} stopped answering before the image was there.")
+        raise NotReady(f"{self._server.base_url} stopped answering before the image was there.")
 
     # Jobs.
 
@@ -113,66 +100,64 @@ class Client:
     ) -> dict[str, Any]:
         """Hand in a job; with a key that was used before it is the job of that time."""
         headers = {} if idempotency_key is None else {"idempotency-key": idempotency_key}
-        return self._json("POST", "/v1/jobs", json=dict(specification), headers=headers)
+        return self._server.json("POST", "/v1/jobs", json=dict(specification), headers=headers)
 
     def jobs(self, **filters: str | int | float | None) -> dict[str, Any]:
         """A page of the list of jobs, the newest first; ``None`` leaves a filter out."""
         given = {name: value for name, value in filters.items() if value is not None}
-        return self._json("GET", "/v1/jobs", params=given)
+        return self._server.json("GET", "/v1/jobs", params=given)
 
     def job(self, job_id: str) -> dict[str, Any]:
         """A job with its steps."""
-        return self._json("GET", _path(job_id))
+        return self._server.json("GET", _path(job_id))
 
     def archive(self, job_id: str) -> Iterator[bytes]:
         """The zip archive of all that came of a job, in pieces."""
-        with self._reached(), self._http.stream("GET", _path(job_id, "archive")) as response:
-            if not response.is_success:
-                response.read()
-                raise self._refusal(response)
-            yield from response.iter_bytes()
+        return self._server.pieces("GET", _path(job_id, "archive"))
 
     def cancel(self, job_id: str) -> dict[str, Any]:
         """End a job that is queued or running."""
-        return self._json("POST", _path(job_id, "cancel"))
+        return self._server.json("POST", _path(job_id, "cancel"))
 
     def retry(self, job_id: str) -> dict[str, Any]:
         """Run an ended job again from the step that failed."""
-        return self._json("POST", _path(job_id, "retry"))
+        return self._server.json("POST", _path(job_id, "retry"))
 
     def fork(self, job_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """A new job that takes over the first steps of another one."""
-        return self._json("POST", _path(job_id, "fork"), json=dict(body))
+        return self._server.json("POST", _path(job_id, "fork"), json=dict(body))
 
     def delete(self, job_id: str) -> None:
         """Erase a job with its inputs and results."""
-        self._call("DELETE", _path(job_id))
+        self._server.call("DELETE", _path(job_id))
 
     # Saved workflows.
 
     def put_workflow(self, name: str, workflow: Mapping[str, Any]) -> dict[str, Any]:
         """Save the next version of a workflow; the latest one if it says the same."""
-        return self._json("PUT", _workflow_path(name), json=dict(workflow))
+        return self._server.json("PUT", _workflow_path(name), json=dict(workflow))
 
     def workflows(self) -> dict[str, Any]:
         """The list of workflows."""
-        return self._json("GET", "/v1/workflows")
+        return self._server.json("GET", "/v1/workflows")
 
     def workflow(self, name: str, version: int | None = None) -> dict[str, Any]:
         """A workflow, by default its latest version."""
         params = {} if version is None else {"version": version}
-        return self._json("GET", _workflow_path(name), params=params)
+        return self._server.json("GET", _workflow_path(name), params=params)
 
     def run_workflow(
         self, name: str, body: Mapping[str, Any], idempotency_key: str | None = None
     ) -> dict[str, Any]:
         """Hand in the job that a workflow makes of ``body``; keys as in ``submit``."""
         headers = {} if idempotency_key is None else {"idempotency-key": idempotency_key}
-        return self._json("POST", f"{_workflow_path(name)}/run", json=dict(body), headers=headers)
+        return self._server.json(
+            "POST", f"{_workflow_path(name)}/run", json=dict(body), headers=headers
+        )
 
     def delete_workflow(self, name: str) -> None:
         """Erase all versions of a workflow."""
-        self._call("DELETE", _workflow_path(name))
+        self._server.call("DELETE", _workflow_path(name))
 
     def events(self, job_id: str, last_event_id: str | None = None) -> Iterator[ServerEvent]:
         """What happened to a job after ``last_event_id``, and what happens, to its end.
@@ -197,7 +182,7 @@ class Client:
                         yield event
                 if over or not (came or self._goes_on(job_id)):
                     return
-                trouble: EditServiceError = NotReady(f"{self.base_url} ended the stream.")
+                trouble: EditServiceError = NotReady(f"{self._server.base_url} ended the stream.")
             except EditServiceError as error:
                 if not error.retryable or waited_s >= _GIVE_UP_S:
                     raise
@@ -211,7 +196,7 @@ class Client:
         self, job_id: str, last_event_id: str | None
     ) -> Generator[ServerEvent, None, None]:
         headers = {} if last_event_id is None else {"last-event-id": last_event_id}
-        return self._stream("GET", _path(job_id, "events"), headers=headers)
+        return self._server.stream("GET", _path(job_id, "events"), headers=headers)
 
     def _goes_on(self, job_id: str) -> bool:
         return self.job(job_id).get("state") not in FINAL_STATES
@@ -220,102 +205,7 @@ class Client:
 
     def analyse(self, test: Mapping[str, Any]) -> dict[str, Any]:
         """Analyse the counts of an A/B test; with a ``job`` it is kept there."""
-        return self._json("POST", "/v1/ab-tests/analyze", json=dict(test))
-
-    # HTTP.
-
-    def _stream(self, method: str, path: str, **request: Any) -> Generator[ServerEvent, None, None]:
-        with self._reached(), self._http.stream(method, path, **request) as response:
-            if not response.is_success:
-                response.read()
-                raise self._refusal(response)
-            if not response.headers.get("content-type", "").startswith("text/event-stream"):
-                self._not_ours()
-            try:
-                # Lines are those of JSON in ASCII, so httpx finds no other line ends in them.
-                for event in server_events(response.iter_lines()):
-                    if event.name == "error":
-                        raise _refusal_in(event.data) or self._strange()
-                    yield event
-            except ValueError as error:
-                raise self._strange() from error
-
-    def _json(self, method: str, path: str, **request: Any) -> dict[str, Any]:
-        answer = None
-        with suppress(ValueError):
-            answer = self._call(method, path, **request).json()
-        return answer if isinstance(answer, dict) else self._not_ours()
-
-    def _call(self, method: str, path: str, **request: Any) -> httpx.Response:
-        with self._reached():
-            response = self._http.request(method, path, **request)
-        if not response.is_success:
-            raise self._refusal(response)
-        return response
-
-    @contextmanager
-    def _reached(self) -> Iterator[None]:
-        try:
-            yield
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise NotReady(
-                f"No service answers at {self.base_url}. Start one (`qwen-edit demo`, or "
-                "`serve run configs/local.yaml`), or name another with --url or QWEN_EDIT_URL."
-            ) from error
-        except httpx.RequestError as error:
-            raise NotReady(
-                f"The connection to {self.base_url} broke ({type(error).__name__}). See whether "
-                "the service still runs, and start it again if not."
-            ) from error
-
-    def _refusal(self, response: httpx.Response) -> ServerRefused:
-        body = None
-        with suppress(ValueError):
-            body = response.json()
-        retry_after_s = None
-        with suppress(ValueError):
-            retry_after_s = float(response.headers.get("retry-after", ""))
-        known = _refusal_in(body, retry_after_s)
-        if known is not None:
-            return known
-        passing = response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
-        kind = ServerTroubled if passing else ServerRefused
-        return kind(f"{self.base_url} answered with status {response.status_code} and no reason.")
-
-    def _strange(self) -> ServerRefused:
-        return ServerRefused(f"What answers at {self.base_url} is not this service: see the URL.")
-
-    def _not_ours(self) -> NoReturn:
-        raise self._strange()
-
-
-def _refusal_in(body: Any, retry_after_s: float | None = None) -> ServerRefused | None:
-    """The error that the service's error body tells of, if it is one."""
-    match body:
-        case {"error": {"message": str(message)}}:
-            error: dict[str, Any] = body["error"]
-        case _:
-            return None
-    param = error.get("param")
-    if param is not None and f"`{param}`" not in message:
-        message += f" (`{param}`)"
-    if error.get("type") not in ("server_error", "rate_limit_error"):
-        return ServerRefused(message, param)
-    if retry_after_s is not None:
-        message += f" Try again in {retry_after_s:g} s."
-    if body.get("request_id"):
-        message += f" (request {body['request_id']})"
-    return ServerTroubled(message, param, retry_after_s)
-
-
-def _checked(base_url: str) -> httpx.URL:
-    with suppress(httpx.InvalidURL):
-        url = httpx.URL(base_url)
-        if url.scheme in ("http", "https") and url.host:
-            return url
-    raise InvalidRequest(
-        f"{base_url!r} is no address of a service, such as http://127.0.0.1:8000.", "url"
-    )
+        return self._server.json("POST", "/v1/ab-tests/analyze", json=dict(test))
 
 
 def _part(name: str, path: Path) -> tuple[str, tuple[str, bytes]]:

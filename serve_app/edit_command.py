@@ -19,9 +19,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from serve_app.client import Client, ServerRefused
+from serve_app.client import Client
 from serve_app.errors import InvalidRequest
 from serve_app.job_progress import seconds
+from serve_app.server_connection import ServerRefused
 from serve_app.server_events import ServerEvent
 from serve_app.terminal import INTERRUPTED, PLAIN, VERDICT_STYLES, console, notes
 

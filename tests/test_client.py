@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from serve_app.client import RECONNECTING, Client, ServerRefused
+from serve_app.client import RECONNECTING, Client
 from serve_app.errors import EditServiceError, InvalidRequest, NotReady
+from serve_app.server_connection import ServerRefused
 from tests.elsewhere import Answer, Elsewhere, Stream, elsewhere, error, event, nowhere, state
 
 JOB = "job-" + "0" * 32

@@ -123,7 +123,8 @@ _SUMMARY = _object(
                 },
                 "failed": _count("Edits that ended with an error."),
                 "failures": _counts(
-                    "By the code of the error; a refusal that a job's step waits out counts each time."
+                    "By the code of the error. A refusal that a job's step waits out counts each "
+                    "time."
                 ),
                 "withdrawn": _count("Edits whose caller left before there was an answer."),
             },
