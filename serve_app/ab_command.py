@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -16,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from serve_app.errors import InvalidRequest
-from serve_app.terminal import DEFAULT_URL, PLAIN, AsJson, Url, console, told_plainly
+from serve_app.terminal import DEFAULT_URL, PLAIN, AsJson, Url, console, print_json, told_plainly
 
 if TYPE_CHECKING:
     from serve_app.api.ab_parsing import ParsedAbTest
@@ -119,7 +118,7 @@ def analyze(
             _write(target, base64.b64decode(drawn["b64_json"]))
             answer["picture"] = str(target)
     if as_json:
-        typer.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+        print_json(answer)
     else:
         _print(answer)
 

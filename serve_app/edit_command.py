@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import os
 import tempfile
 import time
@@ -24,7 +23,7 @@ from serve_app.errors import InvalidRequest
 from serve_app.job_progress import seconds
 from serve_app.server_connection import ServerRefused
 from serve_app.server_events import ServerEvent
-from serve_app.terminal import INTERRUPTED, PLAIN, VERDICT_STYLES, console, notes
+from serve_app.terminal import INTERRUPTED, PLAIN, VERDICT_STYLES, console, notes, print_json
 
 _FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 
@@ -84,7 +83,7 @@ def run_edit(client: Client, edit: Edit, *, as_json: bool) -> None:
     del facts["b64_json"]
     facts |= {"image": str(edit.output), "seconds": round(time.monotonic() - begun, 2)}
     if as_json:
-        console.print_json(json.dumps(facts))
+        print_json(facts)
     else:
         _print(client, facts)
     if facts["verdict"] == "fail":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,7 +25,15 @@ from serve_app.job_files import (
     with_uploads,
 )
 from serve_app.job_progress import STATE_STYLES, progress_view, seconds, step_titles
-from serve_app.terminal import DEFAULT_URL, INTERRUPTED, PLAIN, VERDICT_STYLES, console, notes
+from serve_app.terminal import (
+    DEFAULT_URL,
+    INTERRUPTED,
+    PLAIN,
+    VERDICT_STYLES,
+    console,
+    notes,
+    print_json,
+)
 
 _PIPED_WIDTH = 160
 _PAGE = 100
@@ -69,13 +76,13 @@ def handed_in(
         _print_id(job)
     if not watched:
         if as_json:
-            _print_json(job)
+            print_json(job)
         else:
             notes.print(f"Watch it: {_command(client, 'watch', job['id'])}", **PLAIN)
         return
     ended = _followed(client, job["id"], notes if as_json else console, output)
     if as_json:
-        _print_json(ended)
+        print_json(ended)
     _exit_as(ended)
 
 
@@ -90,7 +97,7 @@ def show(client: Client, job_id: str, *, as_json: bool) -> None:
     """Print a job and its steps."""
     job = client.job(job_id)
     if as_json:
-        _print_json(job)
+        print_json(job)
         return
     facts = Table.grid(padding=(0, 2))
     state = Text(job["state"], STATE_STYLES.get(job["state"], ""))
@@ -119,7 +126,7 @@ def show_list(
     """Print the jobs that ``filters`` let through, the newest first: ``most`` of them, or all."""
     page = _listed(client, filters, most)
     if as_json:
-        _print_json(page)
+        print_json(page)
         return
     if not page["data"]:
         notes.print("No such jobs.")
@@ -165,7 +172,7 @@ def fork(client: Client, job_id: str, from_step: int, file: Path | None, *, as_j
         body["steps"] = with_uploads(steps, file.parent, client.upload)
     forked = client.fork(job_id, body)
     if as_json:
-        _print_json(forked)
+        print_json(forked)
         return
     _print_id(forked)
     notes.print(f"Watch it: {_command(client, 'watch', forked['id'])}", **PLAIN)
@@ -215,10 +222,6 @@ def _exit_as(job: dict[str, Any]) -> None:
 
 def _print_id(job: dict[str, Any]) -> None:
     console.print(job["id"], **PLAIN)
-
-
-def _print_json(body: dict[str, Any]) -> None:
-    console.print_json(json.dumps(body), ensure_ascii=False)
 
 
 def _command(client: Client, name: str, job_id: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -30,6 +31,11 @@ PLAIN: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": True}
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
+
+
+def print_json(body: Any) -> None:
+    """Print ``body`` for scripts: no colours, whatever the terminal is said to be."""
+    typer.echo(json.dumps(body, ensure_ascii=False, indent=2))
 
 
 @contextmanager

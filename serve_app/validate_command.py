@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from serve_app.quality.report import Check, CheckStatus, Report, Verdict
 from serve_app.quality.table import TABLE
 from serve_app.quality.validator import Validator
 from serve_app.serve_config import read
+from serve_app.terminal import print_json
 
 _COLOURS = {
     CheckStatus.PASS: "green",
@@ -105,7 +105,7 @@ def run_validate(
         body = judged.report.to_json() | {"edit_type": str(case.edit_type)}
         if picture is not None:
             body["picture"] = str(picture)
-        console.print_json(json.dumps(body, ensure_ascii=False))
+        print_json(body)
         return judged.report
     print_report(console, judged.report, case.edit_type)
     if picture is not None:

@@ -16,7 +16,7 @@ from serve_app import job_actions
 from serve_app.client import Client
 from serve_app.errors import InvalidRequest, MissingField
 from serve_app.job_files import make_folder, with_uploads
-from serve_app.terminal import PLAIN, console, notes
+from serve_app.terminal import PLAIN, console, notes, print_json
 from serve_app.workflow_files import (
     check_workflow,
     read_settings,
@@ -96,7 +96,7 @@ def save(client: Client, file: Path, name: str | None, *, as_json: bool) -> None
         raise MissingField(f"{file} has no `name`: add one, or --name NAME.", "name")
     saved = client.put_workflow(name, document.to_json())
     if as_json:
-        console.print_json(data=saved)
+        print_json(saved)
     else:
         console.print(f"{saved['name']} version {saved['version']}", **PLAIN)
 
@@ -131,7 +131,7 @@ def show(client: Client, name: str, version: int | None, *, as_json: bool) -> No
     """Print a saved workflow as YAML, which `save` and `run` take as a file, or as JSON."""
     saved = client.workflow(name, version)
     if as_json:
-        console.print_json(data=saved)
+        print_json(saved)
         return
     notes.print(f"version {saved['version']}, of {saved['created_at']}", **PLAIN)
     own = {field: saved[field] for field in ("name", "description", "parameters", "job")}
