@@ -46,6 +46,8 @@ _LOOK_SELDOM_S = 30.0
 """How often a watcher looks by itself for kept events: another process may write them."""
 
 _SWEEP_S = 3600.0
+_SOON_S = 60.0
+"""What failed is done again after so long at most."""
 
 
 class JobService:
@@ -93,6 +95,7 @@ class JobService:
         )
         self._place = SoleRunner(url)
         self._launched = asyncio.Event()
+        self._decided = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._trouble: BaseException | None = None
 
@@ -103,8 +106,10 @@ class JobService:
         self._spawn(self._run())
 
     async def launched(self) -> None:
-        """Return once this process runs the jobs."""
-        await self._launched.wait()
+        """Return once this process runs the jobs; raises ``NotReady`` if it never will."""
+        await self._decided.wait()
+        if self._trouble is not None:
+            raise NotReady("The jobs have stopped.") from self._trouble
 
     async def check(self) -> None:
         """Raise ``NotReady`` if this process can't run jobs any more, or is not the only one."""
@@ -133,6 +138,7 @@ class JobService:
         await self._place.wait()
         await self._runs.launch(self._conductor.conduct, self._sender.notify)
         self._launched.set()
+        self._decided.set()
         self._spawn(self._regularly(self._jobs.watch_s, self._watch))
         await self._regularly(_SWEEP_S, self._sweep)
 
@@ -175,11 +181,13 @@ class JobService:
     @staticmethod
     async def _regularly(pause_s: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         while True:
+            wait_s = pause_s
             try:
                 await work()
             except Exception as error:  # noqa: BLE001 whatever it is, it must not end the jobs
                 logger.warning("%s is left for later: %s", work.__name__, type(error).__name__)
-            await asyncio.sleep(pause_s)
+                wait_s = min(pause_s, _SOON_S)
+            await asyncio.sleep(wait_s)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -191,6 +199,7 @@ class JobService:
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("the jobs stop: %s", type(error).__name__)
             self._trouble = error
+            self._decided.set()
 
     def _on_end(self, job: Overview) -> None:
         if job.webhook is not None and self._launched.is_set():

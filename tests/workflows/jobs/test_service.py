@@ -12,13 +12,16 @@ from serve_app.errors import (
     IdempotencyKeyReused,
     InvalidRequest,
     NotFound,
+    NotReady,
     Overloaded,
     ReplicaLost,
     WrongState,
 )
 from serve_app.monitoring.reporter import JobBacklog
+from serve_app.workflows.in_process import assemble
 from serve_app.workflows.jobs.again import Fork
 from serve_app.workflows.jobs.catalogue import Catalogue
+from serve_app.workflows.jobs.durable import DurableRuns
 from serve_app.workflows.jobs.idempotency import IdempotencyKey
 from serve_app.workflows.jobs.job import JobState, StepRecord
 from serve_app.workflows.jobs.listing import JobQuery
@@ -432,3 +435,20 @@ async def test_the_backlog_counts_what_is_queued_and_running(jobs_anywhere: Jobs
         assert backlog.queued + backlog.running == 1
         await service.cancel(other.id)
         assert await service.backlog() == JobBacklog()
+
+
+async def test_whoever_waits_for_jobs_that_can_not_run_is_told(
+    jobs: Jobs, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(DurableRuns, "launch", fail)  # as a database that refuses its tables
+    gateway = assemble(jobs.config, engine)
+    service = JobService(jobs.config, gateway, gateway.forget)
+    service.start()
+    with pytest.raises(NotReady):
+        await service.launched()
+    with pytest.raises(NotReady):
+        await service.check()
+    await service.close()
