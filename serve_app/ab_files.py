@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import yaml
 
 from serve_app.api.body import parse_json, unique
 from serve_app.errors import InvalidRequest, MissingField
+from serve_app.job_files import parse_yaml
 
 _TABLES = (".csv", ".tsv")
 _DELIMITERS = ",;\t"
@@ -49,21 +49,9 @@ def _json(text: str) -> Any:
 
 def _yaml(text: str) -> Any:
     try:
-        loader = _UniqueKeys(text)
-        try:
-            return _as_json(loader.get_single_data())
-        finally:
-            loader.dispose()
+        return _as_json(parse_yaml(text))
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise InvalidRequest("The file is not valid YAML.") from error
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """Refuses what PyYAML takes: a key that comes twice, of which it would drop the first."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        unique((key.value, None) for key, _ in node.value if isinstance(key, yaml.ScalarNode))
-        return super().construct_mapping(node, deep)
 
 
 def _as_json(value: Any) -> Any:

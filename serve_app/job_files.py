@@ -13,6 +13,7 @@ from zipfile import BadZipFile, ZipFile
 
 import yaml
 
+from serve_app.api.body import parse_json, unique
 from serve_app.client import Client
 from serve_app.errors import InvalidRequest
 
@@ -26,16 +27,46 @@ _NOT_A_PATH = ("data:", "http://", "https://")  # the service says what it takes
 
 
 def read_structure(file: Path) -> Any:
-    """What the YAML or JSON in ``file`` says, as JSON has it; raises ``InvalidRequest``."""
+    """What the YAML or JSON in ``file`` says, as JSON has it.
+
+    Raises ``InvalidRequest`` if it can't be read, or if a key comes twice in one mapping.
+    """
     try:
         text = file.read_text(encoding="utf-8")
-        read = json.loads(text) if file.suffix == ".json" else yaml.safe_load(text)
-        # YAML knows dates, keys that are no text, and numbers that JSON doesn't have.
-        return json.loads(json.dumps(read, default=str, allow_nan=False))
+        read = parse_json(text) if file.suffix == ".json" else parse_yaml(text)
+        # YAML knows dates, keys that are no text, and numbers that JSON doesn't have. What were
+        # two keys there may be one in JSON.
+        return parse_json(json.dumps(read, default=str, allow_nan=False))
     except OSError as error:
         raise InvalidRequest(f"{file}: The file can't be read.") from error
-    except (ValueError, TypeError, yaml.YAMLError) as error:
-        raise InvalidRequest(f"{file} is no YAML or JSON: {error}") from error
+    except InvalidRequest as error:
+        raise InvalidRequest(f"{file}: `{error.param}` is given twice.", error.param) from None
+    except (ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
+        why = f": {error}" if str(error) else ""
+        raise InvalidRequest(f"{file} is no YAML or JSON{why}") from error
+
+
+def parse_yaml(text: str) -> Any:
+    """``text`` as YAML of plain data.
+
+    Raises ``yaml.YAMLError``, ``ValueError`` or ``RecursionError`` if it is none, and
+    ``InvalidRequest`` about a key that comes twice in one mapping, as ``api.body.parse_json`` does.
+    """
+    loader = _UniqueKeys(text)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """Refuses what PyYAML takes: a key that comes twice, of which it would drop the first."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        # Here, and not where values are made: merged mappings may repeat keys, to overrule them.
+        node = super().compose_mapping_node(anchor)
+        unique((key.value, None) for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+        return node
 
 
 def read_specification(file: Path) -> dict[str, Any]:

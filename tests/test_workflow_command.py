@@ -201,6 +201,22 @@ def test_a_file_that_is_no_workflow_is_told_with_the_field(
     assert not service.asked
 
 
+@pytest.mark.parametrize("suffix", [".yaml", ".json"])
+@pytest.mark.parametrize("key", ["seed", "headline", "parameters"])
+def test_a_key_that_comes_twice_is_refused(
+    service: Elsewhere, file: Path, suffix: str, key: str
+) -> None:
+    """Both readers would drop the first of them, and the rest would be called sound."""
+    file = file.with_suffix(suffix)
+    text = json.dumps(WORKFLOW)  # which is YAML, too
+    file.write_text(text.replace(f'"{key}": {{', f'"{key}": {{"type": "box"}}, "{key}": {{', 1))
+    for arguments in (("run", file), ("save", file), ("check", file)):
+        result = call(service, *arguments)
+        assert result.exit_code == 2
+        assert f"`{key}` is given twice" in result.stderr
+    assert not service.asked
+
+
 def test_files_that_are_not_there(service: Elsewhere, file: Path) -> None:
     for what in ("gone.yaml", "folder/gone", str(file.parent)):
         result = call(service, "run", what)

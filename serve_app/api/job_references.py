@@ -19,6 +19,7 @@ from serve_app.api.sources import (
     StoredImage,
     encoded_bytes,
     parse_source,
+    spelled,
     too_many,
 )
 from serve_app.errors import InvalidRequest, NotFound, UnknownField
@@ -90,6 +91,7 @@ class References:
         self._stand_ins: dict[_Named, str] = {}
         self._params: dict[_Named, str] = {}
         self._used: set[str] = set()
+        self._sources: dict[str, ImageSource] = {}
 
     def images(self, value: Any, param: str) -> tuple[str, ...]:
         """Stand-ins of the images of one edit: one value or a list.
@@ -118,6 +120,17 @@ class References:
         if isinstance(source, StoredImage):
             return logo, None
         return logo, self._stand_in(_Named(source, _Role.OPACITY), param)
+
+    def complain_at(self, param: str, value: Any) -> None:
+        """Let errors about the image that ``value`` names be about ``param``.
+
+        It is for images that a specification does not name itself, wherever it has them.
+        """
+        source = self._source(value, param)
+        for role in _Role:
+            named = _Named(source, role)
+            if named in self._params:
+                self._params[named] = param
 
     def refuse_unused(self) -> None:
         """Raise ``UnknownField`` for a part that nothing refers to."""
@@ -152,12 +165,22 @@ class References:
 
     def _source(self, value: Any, param: str) -> ImageSource:
         if not (isinstance(value, str) and value.startswith("@")):
-            return parse_source(value, param)
+            return self._parsed(value, param)
         name = value[1:]
         if name not in self._parts:
             raise NotFound("No file of this name came with the job.", param)
         self._used.add(name)
         return InlineImage(self._parts[name])
+
+    def _parsed(self, value: Any, param: str) -> ImageSource:
+        # A data URL has megabytes, and a thousand steps may name the same one: it is taken apart
+        # and hashed once.
+        name = spelled(value)
+        if not isinstance(name, str):
+            return parse_source(value, param)
+        if name not in self._sources:
+            self._sources[name] = parse_source(value, param)
+        return self._sources[name]
 
 
 def substituted(value: Any, ids: Mapping[str, str]) -> Any:

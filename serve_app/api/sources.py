@@ -127,9 +127,7 @@ def parse_source(value: Any, param: str) -> ImageSource:
     """
     if isinstance(value, bytes):
         return InlineImage(value)
-    if isinstance(value, dict) and len(value) == 1:
-        # OpenAI's objects; what they hold is told apart by itself.
-        value = value.get("file_id", value.get("image_url"))
+    value = spelled(value)
     if not isinstance(value, str):
         raise InvalidRequest("An image must be a file id or a data URL.", param)
     if value[:5].lower() == "data:":
@@ -141,6 +139,13 @@ def parse_source(value: Any, param: str) -> ImageSource:
     if not CONTENT_ID.fullmatch(value):
         raise NotFound("There is no file with this id.", param)
     return StoredImage(value)
+
+
+def spelled(value: Any) -> Any:
+    """What names the image: the value itself, or what one of OpenAI's objects holds."""
+    if isinstance(value, dict) and len(value) == 1:
+        return value.get("file_id", value.get("image_url"))
+    return value
 
 
 def _payload(url: str, param: str) -> str:

@@ -16,8 +16,8 @@ from typing import Any
 from serve_app.api.context import Bounds, Context
 from serve_app.api.job_fields import JobFields
 from serve_app.api.job_parsing import ParsedJob, parse_job
-from serve_app.api.model_fields import parse_model, refuse_unknown
-from serve_app.api.sources import parse_source
+from serve_app.api.job_references import References
+from serve_app.api.model_fields import below, parse_model, refuse_unknown
 from serve_app.api.workflow_fields import ParameterFields, RunFields, WorkflowFields
 from serve_app.config import LimitsConfig
 from serve_app.errors import EditServiceError, InvalidRequest, PayloadTooLarge, UnknownField
@@ -97,28 +97,42 @@ class ParsedRun:
     def job(self, document: WorkflowDocument, context: Context) -> ParsedRunJob:
         """The job that the workflow makes of it; raises ``InvalidRequest``."""
         filled = document.filled(self.values)
-        self._check_images(document)
+        images = self._images(document, context)
         with _below_job(self.own, self.parts):
             parsed = parse_job({**filled, **self.own}, self.parts, context)
-        return ParsedRunJob(parsed)
+        for path, value in images.items():
+            parsed.references.complain_at(path, value)
+        return ParsedRunJob(parsed, frozenset(images))
 
-    def _check_images(self, document: WorkflowDocument) -> None:
-        """What names no image is wrong at the parameter, not where the job has it."""
-        for name, value in self.values.items():
-            wanted = document.parameters[name].type is ParameterType.IMAGE
-            if wanted and value is not None and not value.startswith("@"):
-                parse_source(value, f"{PARAMETERS}.{name}")
+    def _images(self, document: WorkflowDocument, context: Bounds) -> dict[str, str]:
+        """The images that are given, by the paths of their parameters.
+
+        What names no image is wrong there, and not where the job has it.
+        """
+        images = {
+            f"{PARAMETERS}.{name}": value
+            for name, value in self.values.items()
+            if value is not None and document.parameters[name].type is ParameterType.IMAGE
+        }
+        references = References(self.parts, context.max_images)
+        for path, value in images.items():
+            references.image(value, path)
+        return images
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedRunJob:
-    """A valid job of a workflow whose images are not stored yet."""
+    """A valid job of a workflow whose images are not stored yet.
+
+    ``given`` are the paths of the parameters that are images: an error about one stays there.
+    """
 
     parsed: ParsedJob
+    given: frozenset[str] = frozenset()
 
     async def stored(self, context: Context) -> JobPlan:
         """Store the images; the plan with their ids."""
-        with _below_job():
+        with _below_job(self.given):
             return await self.parsed.stored(context)
 
 
@@ -146,32 +160,26 @@ def _parameter(name: str, values: Any, limits: LimitsConfig) -> Parameter:
         )
     if not isinstance(values, dict):
         raise InvalidRequest(f"`{name}` must be an object with a `type`.", path)
-    with _below(path):
+    with below(f"{path}."):
         fields = parse_model(ParameterFields, values, limits, typed=True)
     given = {field: getattr(fields, field) for field in ParameterFields.model_fields}
     return Parameter(**{**given, "choices": tuple(fields.choices or ())})
 
 
 @contextmanager
-def _below(path: str) -> Iterator[None]:
-    """Put ``path`` before the field that is complained about."""
-    try:
-        yield
-    except InvalidRequest as error:
-        raise type(error)(error.message, f"{path}.{error.param}") from None
-
-
-@contextmanager
 def _below_job(own: Container[str] = (), parts: Container[str] = ()) -> Iterator[None]:
     """Put `job.` before the field that is complained about.
 
-    Not so where it is one of the run's ``own`` fields, or a file of ``parts`` that nothing names.
+    Not so where it is one of the run's ``own`` fields, by its path or its first name, or a file of
+    ``parts`` that nothing names.
     """
     try:
         yield
     except EditServiceError as error:
         unused = isinstance(error, UnknownField) and error.param in parts
-        if error.param is None or unused or error.param.partition(".")[0] in own:
+        if error.param is None or unused:
+            raise
+        if error.param in own or error.param.partition(".")[0] in own:
             raise
         path = f"{JOB}.{error.param}"
         raise type(error)(error.message, path, error.retry_after_s) from None

@@ -100,6 +100,18 @@ async def test_a_workflow_needs_no_more_than_a_job(surface: Surface) -> None:
     assert (body["description"], body["parameters"], body["job"]) == (None, {}, PLAIN["job"])
 
 
+async def test_the_order_of_variants_is_content(surface: Surface) -> None:
+    variants = {"B": {"prompt": "x", "seed": 1}, "A": {"prompt": "y"}}
+    job = {"kind": "variants", "image": UNKNOWN_ID, "variants": variants}
+    assert (await put(surface, {"job": job})).status_code == 201
+    same = {**job, "variants": {"B": {"seed": 1, "prompt": "x"}, "A": {"prompt": "y"}}}
+    again = await put(surface, {"job": dict(reversed(same.items()))})
+    assert (again.status_code, again.json()["version"]) == (200, 1)
+    turned = await put(surface, {"job": {**job, "variants": dict(reversed(variants.items()))}})
+    assert (turned.status_code, turned.json()["version"]) == (201, 2)
+    assert list(turned.json()["job"]["variants"]) == ["A", "B"]
+
+
 async def test_erasing(surface: Surface) -> None:
     await put(surface)
     await put(surface, PLAIN)
@@ -107,6 +119,9 @@ async def test_erasing(surface: Surface) -> None:
     assert await names(surface) == []
     check_error(await surface.client.get("/v1/workflows/sign"), 404, NOT_FOUND, "name")
     check_error(await surface.client.delete("/v1/workflows/sign"), 404, NOT_FOUND, "name")
+    assert (await put(surface)).json()["version"] == 3
+    asked = {"parameters": {"image": DATA_URL}, "version": 1}
+    check_error(await run(surface, asked), 404, NOT_FOUND, "version")
 
 
 async def test_twenty_puts_at_once(surface: Surface) -> None:
@@ -264,9 +279,9 @@ BAD_RUNS: list[tuple[Any, int, str, str | None]] = [
     ({"parameters": {"image": 3}}, 400, BAD, "parameters.image"),
     ({"parameters": {"image": "photo.png"}}, 400, BAD, "parameters.image"),
     ({"parameters": {"image": "https://a/b.png"}}, 400, "image_url_refused", "parameters.image"),
-    ({"parameters": {"image": "data:image/png;base64,!"}}, 400, BAD, "job.image"),
-    ({"parameters": {"image": UNKNOWN_ID}}, 404, NOT_FOUND, "job.image"),
-    ({"parameters": {"image": "@photo"}}, 404, NOT_FOUND, "job.image"),
+    ({"parameters": {"image": "data:image/png;base64,!"}}, 400, BAD, "parameters.image"),
+    ({"parameters": {"image": UNKNOWN_ID}}, 404, NOT_FOUND, "parameters.image"),
+    ({"parameters": {"image": "@photo"}}, 404, NOT_FOUND, "parameters.image"),
     ({"parameters": IMAGE | {"headline": "\u202e"}}, 400, BAD, "job.steps.0.prompt"),
     ({"parameters": IMAGE | {"seed": 2**63}}, 400, BAD, "job.steps.0.seed"),
     ({"parameters": IMAGE, "version": 0}, 400, BAD, "version"),
@@ -289,16 +304,43 @@ async def test_bad_runs(surface: Surface, tmp_path: Path, subtests: pytest.Subte
     check_error(await run(surface, {"parameters": IMAGE}, "other"), 404, NOT_FOUND, "name")
 
 
+async def test_an_image_is_told_as_whoever_named_it_knows_it(surface: Surface) -> None:
+    """A parameter of the run, or else its place in the job: also where a default names it."""
+    parameters = {
+        "photo": {"type": "image"},
+        "again": {"type": "image", "default": "${photo}"},
+        "cut": {"type": "image", "default": UNKNOWN_ID},
+    }
+    items = [
+        {"image": "${again}", "prompt": "x"},
+        {"image": "${photo}", "mask": "${cut}", "prompt": "y"},
+    ]
+    await put(surface, {"parameters": parameters, "job": {"kind": "edit", "items": items}})
+    image, missing = await stored(surface), f"img-{'1' * 64}"
+    for values, param in [
+        ({"photo": missing, "cut": image}, "parameters.photo"),
+        ({"photo": image, "cut": missing}, "parameters.cut"),
+        ({"photo": image, "again": missing, "cut": image}, "parameters.again"),
+        ({"photo": image}, "job.items.1.mask"),
+    ]:
+        check_error(await run(surface, {"parameters": values}), 404, NOT_FOUND, param)
+
+
 async def test_bad_forms(surface: Surface, tmp_path: Path, subtests: pytest.Subtests) -> None:
     await put(surface)
     file, asked = ("x.png", PHOTO), (None, json.dumps({"parameters": {"image": "@a"}}))
     for form, status, code, param in [
         ([("a", file)], 400, MISSING, "run"),
-        ([("run", asked), ("A", file)], 404, NOT_FOUND, "job.image"),
+        ([("run", asked), ("A", file)], 404, NOT_FOUND, "parameters.image"),
         ([("run", asked), ("a", file), ("b", ("y.png", OTHER))], 400, UNKNOWN, "b"),
         ([("run", asked), ("a", file), ("image", file)], 400, UNKNOWN, "image"),
-        ([("run", asked), ("image", file)], 404, NOT_FOUND, "job.image"),
-        ([("run", asked), ("a", ("x.png", b"GIF89a"))], 415, "unsupported_media_type", "job.image"),
+        ([("run", asked), ("image", file)], 404, NOT_FOUND, "parameters.image"),
+        (
+            [("run", asked), ("a", ("x.png", b"GIF89a"))],
+            415,
+            "unsupported_media_type",
+            "parameters.image",
+        ),
     ]:
         with subtests.test([name for name, _ in form]):
             response = await surface.client.post("/v1/workflows/sign/run", files=form)

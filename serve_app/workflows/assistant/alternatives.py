@@ -14,9 +14,10 @@ An idea that leaves out what it shares with the first is completed by ``complete
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from serve_app.workflows.assistant.comparing import TESTED
+from serve_app.workflows.assistant.comparing import ABOUT_IT, COMPARED, TESTED
 from serve_app.workflows.assistant.completion import completed
 from serve_app.workflows.assistant.instructions import numbered, sentences_of
 from serve_app.workflows.assistant.listing import Listed, listed_before
@@ -59,10 +60,13 @@ _BETWEEN = tuple(
         r"\s?[,，]?\s?(?<![a-z])(?:vs\.?|versus)(?![a-z])\s{0,3}|\sagainst\s",
         r"\s?[,，]?\s?(?:还是|对比(?!测试)|或者|或)\s?|,?\s(?:아니면|또는|혹은|대)\s|,\s(?:or )?"
         r"|,?\sor\s|、",
-        rf"\s(?:and|with|to)\s|[和与跟]|(?<=[가-힣{MARK}])와\s|(?<=[가-힣{MARK}]{{2}})과\s"
-        rf"|(?<=[가-힣])랑\s",
+        rf"\sand\s|[和与跟]|(?<=[가-힣{MARK}])와\s|(?<=[가-힣{MARK}]{{2}})과\s|(?<=[가-힣])랑\s",
+        r"\s(?:with|to)\s",
     )
 )
+# "And" belongs to an instruction that is tested as a whole ("Add a hat and a scarf and test it"),
+# and "to" to any instruction that is not compared ("Change the door to green").
+_IN_A_WHOLE, _IN_A_TEST, _IN_A_COMPARISON = _BETWEEN[:2], _BETWEEN[:3], _BETWEEN
 _ONLY_VERSIONS = re.compile(
     r"^(?:please )?(?:make|create|generate|produce|design|prepare|try|we need|i want|i need)\b"
     r"[^.\n]{0,24}\b(?:variants?|versions?|options?|variations?|alternatives)\b[^.\n]{0,40}$"
@@ -108,7 +112,7 @@ def alternatives_of(passage: Passage, cleaned: Passage) -> Alternatives | None:
         or _one_and_one(cleaned)
         or _headed(cleaned)
         or _before_their_name(cleaned)
-        or (_against(cleaned) if TESTED.search(passage.masked) else None)
+        or _against(cleaned, _dividers(passage))
     )
     if found is None or not 2 <= len(found.ideas) <= MOST_EDITS:
         return None
@@ -163,9 +167,18 @@ def _one_and_one(passage: Passage) -> Alternatives | None:
     return _plain(ideas, tuple(sentences_of(passage.part(0, start))), "told one by one")
 
 
-def _against(passage: Passage) -> Alternatives | None:
+def _dividers(passage: Passage) -> tuple[re.Pattern[str], ...]:
+    """What stands between ideas, if ``passage`` is about a test or a comparison at all."""
+    if not TESTED.search(passage.masked):
+        return ()
+    if COMPARED.search(passage.masked):
+        return _IN_A_COMPARISON
+    return _IN_A_WHOLE if ABOUT_IT.search(passage.masked) else _IN_A_TEST
+
+
+def _against(passage: Passage, dividers: Sequence[re.Pattern[str]]) -> Alternatives | None:
     sentences = sentences_of(passage)
-    for pattern in _BETWEEN:
+    for pattern in dividers:
         for index, sentence in enumerate(sentences):
             parts = sentence.split(pattern)
             if len(parts) > 1:

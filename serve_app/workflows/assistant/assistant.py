@@ -47,13 +47,15 @@ async def plan(brief: Brief, ask: Ask) -> Proposal:
     """Plan ``brief`` with the help of a model that ``ask`` reaches, or without.
 
     The model is asked for the kind, unless the brief has one or its targets decide it, and then
-    for the instructions. If one of its answers is missing or not sane, the rules' proposal stands,
-    and says so.
+    for the instructions. If it answers neither, the rules' proposal stands as ``propose`` makes
+    it. If it gave an answer, and that one is not sane or the next one is missing, the rules'
+    proposal stands, too, and says so in its reasons.
 
     Raises:
         InvalidRequest: As ``propose``.
     """
-    kind = PlanKind.BRAND_SET if brief.targets and brief.kind is None else brief.kind
+    given = PlanKind.BRAND_SET if brief.targets and brief.kind is None else brief.kind
+    kind = given
     if kind is None:
         reply = await _answer(ask, kind_question(brief.text))
         if reply is None:
@@ -63,16 +65,17 @@ async def plan(brief: Brief, ask: Ask) -> Proposal:
             return _without_the_model(brief, "named no kind")
     reply = await _answer(ask, list_question(brief.text, kind))
     if reply is None:
-        return propose(brief)
+        if given is not None:
+            return propose(brief)
+        return _without_the_model(brief, f"said {kind} and then listed no instructions")
     listed = listed_in(reply, brief.text, kind)
     if listed is None:
         return _without_the_model(brief, "listed no instructions that can be trusted")
     notes = Notes()
-    notes.reasons.append(
-        f"The kind is {kind}, as the request says."
-        if brief.kind is not None
-        else f"The model says that the brief asks for kind {kind}."
-    )
+    if given is None:
+        notes.reasons.append(f"The model says that the brief asks for kind {kind}.")
+    else:
+        notes.reasons.append(choose_kind(brief, Passage.of(brief.text)).reason)
     notes.reasons.append("The model listed the instructions: read them before you submit the job.")
     specification = _made(kind, brief, listed, notes)
     return Proposal(kind, specification, tuple(notes.reasons), tuple(notes.questions), "model")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,10 +13,13 @@ from serve_app.workflows.assistant.format_words import FORMAT_PHRASE
 from serve_app.workflows.assistant.formats import targets_of
 from serve_app.workflows.assistant.instructions import sentences_of
 from serve_app.workflows.assistant.naming import names_of
-from serve_app.workflows.assistant.passage import Passage
+from serve_app.workflows.assistant.passage import Passage, joined
 from serve_app.workflows.assistant.prompts import kept_subject, prompt_of
 from serve_app.workflows.assistant.proposal import MOST_EDITS, Brief, Notes, PlanKind
-from serve_app.workflows.assistant.vocabulary import asks_for_change
+from serve_app.workflows.assistant.vocabulary import asks_for_change, only_asks_for_pictures
+
+_AND_FIRST = re.compile(r"(?:^|(?<=[.!?\n]))[\s,]{0,3}(?:and then|and|then)\s", re.IGNORECASE)
+"""What is left between formats and an instruction: "Resize for Instagram and add a hat"."""
 
 _ROOM_FOR_BRAND = 1_000
 """Characters of a prompt that are left to what the template says of the brand."""
@@ -52,7 +56,7 @@ def _variations(
     passage: Passage, language: Language, most: int, notes: Notes
 ) -> tuple[list[str], list[str]]:
     """Prompts and names by the rules."""
-    cleaned = passage.without(BRAND_PHRASE).without(FORMAT_PHRASE).trimmed()
+    cleaned = passage.without(BRAND_PHRASE).without(FORMAT_PHRASE).without(_AND_FIRST).trimmed()
     found = alternatives_of(passage, cleaned)
     if found is not None:
         shared = [one for one in found.shared if asks_for_change(one)]
@@ -63,14 +67,15 @@ def _variations(
             )
             words = [one.words for one in found.ideas]
             return prompts, names_of(words, [one.name for one in found.ideas])
-    wishes = [one for one in sentences_of(cleaned) if asks_for_change(one)]
+    said = [one for one in sentences_of(cleaned) if not only_asks_for_pictures(one)]
+    wishes = [one for one in said if asks_for_change(one)]
     if wishes:
         notes.reasons.append("The brief names no alternatives: there is one variation.")
         return [prompt_of(wishes[-1], wishes[:-1], language, most)], ["main"]
-    if len(cleaned.text) >= _A_SUBJECT and cleaned.says_something:
+    if sum(len(one.text) for one in said) >= _A_SUBJECT:
         notes.reasons.append("The brief says what to show, but no change: it is one variation.")
         notes.questions.append("What should change in the picture? Check the variation's prompt.")
-        return [prompt_of(cleaned, (), language, most)], ["main"]
+        return [prompt_of(joined(*said, gap=". "), (), language, most)], ["main"]
     notes.reasons.append("The brief names formats and no change: the subject is kept.")
     notes.questions.append("What should change in the picture? Write it as the variation's prompt.")
     return [kept_subject(language)], ["main"]

@@ -15,6 +15,7 @@ _CARRIER = re.compile(
 )
 """Up to where an instruction is the same for all: "Change the background to"."""
 
+_PREPOSITION = re.compile(r"(?:with|without|in|on|at|as) ", re.IGNORECASE)
 _KO_OBJECT = re.compile(r"^.{1,40}?[가-힣][을를] ")
 _ARTICLED = re.compile(r"^(?:an?|the) ", re.IGNORECASE)
 _PARTICLE = re.compile(r"(?<=[가-힣\ue000])(?:을|를|은|는|중에서|중에|중)$")
@@ -60,6 +61,8 @@ def _after_first(first: Passage, other: Passage) -> Passage:
     if not instructs(first) or instructs(other):
         return other
     carrier = _CARRIER.match(first.masked)
+    if carrier is not None and _PREPOSITION.match(other.masked):
+        return joined(first.part(0, len(carrier.group().rstrip().rpartition(" ")[0])), other)
     if carrier is not None:
         gap = "" if carrier.group().endswith(" ") or not first.masked.isascii() else " "
         return joined(first.part(0, carrier.end()), other, gap=gap)

@@ -47,7 +47,7 @@ _STRANGE = re.compile(
 )
 """Platforms that no built-in target is made for."""
 
-_SIZE = re.compile(r"(?<![\d#])(\d{2,5}) ?(?:x|×|\*) ?(\d{2,5})(?!\d)", re.IGNORECASE)
+_SIZE = re.compile(r"(?<![\d#])(\d{1,5}) ?(?:x|×|\*) ?(\d{1,5})(?!\d)", re.IGNORECASE)
 
 _LEAST, _MOST = 16, 10_000
 """Sides of a target, pixels, as jobs of kind ``brand_set`` take them."""

@@ -81,6 +81,11 @@ _KO_GOES_ON = re.compile(
     + "|".join(stem for stem in _KO_ENDINGS if not stem.endswith("고") and stem != "한")
     + r"|(?<=[게로] )한) (?:다음에?|후에?|뒤에?))(?:[,，]?\s{1,3}|[,，])"
 )
+_KO_UNFINISHED = re.compile(
+    "(?:(?P<go>"
+    + "|".join(stem for stem in _KO_ENDINGS if stem.endswith("고") and len(stem) > 2)
+    + r"|(?<=[게로을를] )하고|넣고|쓰고|적고|빼고)|(?<=[해꿔워줘춰쳐겨려여어아써])서)$"
+)
 _PRONOUN = re.compile(rf"(?:also )?{EN_VERB} (?:it|them|him|her|its|their)\b", re.IGNORECASE)
 
 
@@ -136,6 +141,16 @@ def instructions_of(passage: Passage) -> Instructions:
 def sentences_of(passage: Passage) -> list[Passage]:
     """The sentences and lines of ``passage``, trimmed."""
     return passage.split(_SENTENCE)
+
+
+def finished(passage: Passage) -> Passage:
+    """``passage`` with the ending of an instruction, if it ends in a Korean verb that goes on."""
+    found = _KO_UNFINISHED.search(passage.masked)
+    if found is None:
+        return passage
+    ending = _KO_ENDINGS[found["go"]] if found["go"] else " 주세요"
+    done = passage.part(0, found.start())
+    return Passage(done.text + ending, done.masked + ending)
 
 
 def numbered(passage: Passage) -> list[Passage]:

@@ -48,19 +48,30 @@ RULES: tuple[KindRule, ...] = (
           r"\b(?:against|vs|versus|or)\b"
           r"|\b(?:which|whether|what)\b[^.!?\n]{0,60}\b(?:works?|performs?|converts?|sells?|does|do"
           r"|clicks?|scores?) (?:best|better|more|the best)"
-          r"|\bwhich\b[^.!?\n]{0,40}\b(?:gets?|wins?|brings?|drives?) (?:more|most|the most|better)"
+          r"|\b(?:which|what|(?:test|check|see|find out|know|learn)(?:ing)? (?:whether|if))\b"
+          r"[^.!?\n]{0,60}\b(?:gets?|wins?|brings?|drives?|attracts?|receives?|earns?|generates?"
+          r"|sells?|converts?|performs?|works?) (?:more|most|the most|better|best)\b"
+          r"|(?:^|[.!?:;,] ?)(?:which|what)\b[^.!?\n]{0,40}"
+          r"\b(?:is|are|looks?|feels?) (?:better|best)\b"
+          r"|(?:^|[.!?:;,] ?)(?:do|does|will|would)\b[^.!?\n]{1,60}"
+          r"\b(?:sell|work|convert|perform|get|look|do) (?:better|best|more)\b"
+          r"|\b(?:people|users|customers) click more\b"
           r"|\bprefers? [^.!?\n]{1,60}\bor\b|\bset up an? (?:experiment|test)\b"
           r"|\bcompare [^.!?\n]{1,80}\b(?:with|against|to|and|vs)\b|\b(?:vs\.?|versus) "),
     _rule(PlanKind.VARIANTS, _TEST,
           r"[aａ] ?[/|]? ?[bｂ] ?(?:测试|对比|实验|测)|对比测试|测试对比|分组测试|变体|对照实验"
-          r"|哪[个种版款张一][^。!?！？\n]{0,16}(?:更好|最好|更高|最高|更多|更受欢迎|更吸引)"
+          r"|(?:哪[个种版款张一]|什么)[^。!?！？\n]{0,16}"
+          r"(?:更好|最好|更高|最高|更多|更受欢迎|更吸引)"
+          r"|(?:测试|检验|验证|看看|想知道)[^。!?！？\n]{1,40}(?:是否|会不会|能不能|能否)"
+          r"[^。!?！？\n]{0,12}(?:更[多好高]|提[高升])"
           r"|(?:测试|比较|对比)(?:一下)?[^。!?！？\n]{1,40}(?:和|与|跟|还是|或)"
           r"|还是[^。!?！？\n]{1,20}更[^。!?！？\n]{1,6}"),
     _rule(PlanKind.VARIANTS, _TEST,
           r"a ?[/|]? ?b ?(?:테스트|실험|비교)|에이비 ?테스트|시안(?:을|를)? ?비교|비교 ?테스트"
           r"|비교 ?실험"
           r"|(?:어느|어떤|무엇|뭐)[^.!?\n]{0,24}(?:더|가장) ?[가-힣 ]{0,8}(?:나은|나을|낫|좋|높"
-          r"|잘|많|효과)"
+          r"|잘|많|효과|받|끌|팔)"
+          r"|더 ?[가-힣 ]{0,8}[는은을]지 ?(?:테스트|확인|비교|실험|알아 ?보)"
           r"|(?:와|과|랑|vs\.?|대) [^.!?\n]{1,40}(?:비교|테스트)"),
     _rule(PlanKind.BRAND_SET, _SETS, FORMAT),
     _rule(PlanKind.BRAND_SET, _SETS, SETS),

@@ -14,6 +14,11 @@ _CHANGE: dict[Language, str] = {
     "zh": "按以下内容修改画面：{idea}",
     "ko": "사진을 다음과 같이 바꿔 주세요: {idea}",
 }
+_CHANGE_ONE: dict[Language, str] = {
+    "en": "Change the {subject} to this: {idea}",
+    "zh": "把{subject}改成：{idea}",
+    "ko": "사진에서 {subject} 부분을 다음과 같이 바꿔 주세요: {idea}",
+}
 _SUBTLE: dict[Language, str] = {
     "en": "Keep the change subtle.",
     "zh": "改动要克制、不显眼。",
@@ -31,17 +36,25 @@ _KEEP: dict[Language, str] = {
 }
 
 
-def prompt_of(idea: Passage, shared: Sequence[Passage], language: Language, most: int) -> str:
+def prompt_of(
+    idea: Passage,
+    shared: Sequence[Passage],
+    language: Language,
+    most: int,
+    subject: str | None = None,
+) -> str:
     """``idea`` as an instruction, after the ``shared`` ones; at most ``most`` characters.
 
-    What has a verb stays as it is; other ideas are put into a sentence. Where that is too long,
-    the shared instructions are left out, and then the sentence.
+    What has a verb stays as it is; other ideas are put into a sentence, about the ``subject`` in
+    the picture if one is known. Where that is too long, the shared instructions are left out, and
+    then the sentence.
 
     Raises:
         InvalidRequest: If ``idea`` alone is too long.
     """
     own = idea.line
-    framed = own if instructs(idea) else _CHANGE[language].format(idea=own)
+    sentence = _CHANGE if subject is None else _CHANGE_ONE
+    framed = own if instructs(idea) else sentence[language].format(idea=own, subject=subject)
     whole = ". ".join([*(one.line for one in shared), framed])
     for one in (whole, framed):
         if len(one) <= most:

@@ -7,10 +7,11 @@ from typing import Any
 
 from serve_app.edits.rewriting import language_of
 from serve_app.workflows.assistant import metrics
-from serve_app.workflows.assistant.alternatives import alternatives_of
+from serve_app.workflows.assistant.alternatives import Alternative, alternatives_of
 from serve_app.workflows.assistant.chain import described
-from serve_app.workflows.assistant.comparing import TEST_PHRASE
+from serve_app.workflows.assistant.comparing import TEST_PHRASE, subject_of
 from serve_app.workflows.assistant.format_words import FORMAT_PHRASE
+from serve_app.workflows.assistant.instructions import finished
 from serve_app.workflows.assistant.naming import names_of
 from serve_app.workflows.assistant.passage import Passage
 from serve_app.workflows.assistant.prompts import prompt_of, subtle_and_bold
@@ -55,22 +56,27 @@ def _found(
     """Prompts and names by the rules."""
     most, language = brief.prompt_characters, language_of(brief.text)
     found = alternatives_of(passage, cleaned)
-    if found is not None:
+    if found is None:
+        idea = finished(cleaned) if cleaned.says_something else passage.trimmed()
+        prompts = [prompt_of(idea, (), language, most)]
+    else:
         shared = [one for one in found.shared if asks_for_change(one)]
-        notes.reasons.append(
-            f"The brief compares {len(found.ideas)} ideas, {found.form}: a variant for each."
-        )
-        if shared:
-            notes.reasons.append("What the brief asks for besides is in every variant.")
-        prompts = [prompt_of(one.idea, shared, language, most) for one in found.ideas]
-        if len(set(prompts)) == len(prompts):
-            words = [one.words for one in found.ideas]
-            return prompts, names_of(words, [one.name for one in found.ideas])
-    idea = cleaned if cleaned.says_something else passage.trimmed()
+        subject = subject_of(passage)
+        ideas: dict[str, Alternative] = {}
+        for one in found.ideas:
+            ideas.setdefault(prompt_of(one.idea, shared, language, most, subject), one)
+        prompts = list(ideas)
+        if len(prompts) > 1:
+            notes.reasons.append(
+                f"The brief compares {len(prompts)} ideas, {found.form}: a variant for each."
+            )
+            if shared:
+                notes.reasons.append("What the brief asks for besides is in every variant.")
+            words = [one.words for one in ideas.values()]
+            return prompts, names_of(words, [one.name for one in ideas.values()])
     notes.reasons.append(
-        "The brief has one idea: the second variant is the same instruction, one carried out "
-        "with restraint and one boldly."
+        "The brief has one idea: the variants are the same instruction, once carried out with "
+        "restraint and once boldly."
     )
     notes.questions.append("What should the idea be tested against? Replace the second variant.")
-    prompt = prompt_of(idea, (), language, most)
-    return [*subtle_and_bold(prompt, most)], ["subtle", "bold"]
+    return [*subtle_and_bold(prompts[0], most)], ["subtle", "bold"]

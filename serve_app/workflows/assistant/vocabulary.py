@@ -43,6 +43,40 @@ _TALK = re.compile(
     r"|^(?:안녕|감사|고마)|(?:입니다|이에요|예요|습니다)$",
     re.IGNORECASE,
 )
+
+
+def _any_of(words: str) -> str:
+    return "|".join(sorted(words.split(), key=len, reverse=True))
+
+
+_EN_PLAIN = _any_of(
+    "hi hello hey dear team everyone there thanks thank please can could you i we me us would "
+    "like need want make create generate produce design prepare give get have export save "
+    "resize resized adapt crop fit fits fitting work works scale format convert turn render "
+    "adjust use this that these those the our my your a an some few several many all both each "
+    "every new nice good ready suitable different various of it them one ones photo photos "
+    "picture pictures image images graphic graphics visual visuals version versions variant "
+    "variants variation variations set sets pack post posts asset assets file files size sizes "
+    "formats two three four five for to in into as at with and or so then also social media "
+    "web website online"
+)
+_ZH_PLAIN = _any_of(
+    "你好 您好 大家好 谢谢 请 帮 我们 我 你 需要 想要 让 把 将 给 为 这 那 些 几 一 两 三 四 张 "
+    "套 组 个 种 照片 图片 图像 图 画面 版本 版 制作 做 生成 设计 准备 出 来 调整 改 变 换 成 "
+    "缩放 裁剪 导出 适合 适配 适应 用于 用 的 和 与 及 到 在 尺寸 大小 规格 不同 各"
+)
+_KO_PLAIN = _any_of(
+    "안녕하세요 감사합니다 부탁드립니다 부탁해요 이 그 우리 저희 좀 사진 이미지 그림 버전 세트 "
+    "크기 사이즈 여러 다양한 다른 가지 개 장 필요 조정 변경 제작 준비 만들 어 해 하 고 줘 주 "
+    "세요 요 바꿔 바꾸 맞게 맞춰 맞추 내보내 용 을 를 은 는 가 에 으로 로 과 와 의 도 및 그리고"
+)
+_ONLY_PICTURES = re.compile(
+    rf"(?:(?<![a-z])(?:{_EN_PLAIN})(?![a-z])|{_ZH_PLAIN}|{_KO_PLAIN}"
+    r"|\d{1,5} ?[x×*] ?\d{1,5}(?!\d)|[\s,.;:!?，。；：、！？&+-])++",
+    re.IGNORECASE,
+)
+"""Words with which pictures are asked for, and which say nothing of how they should look."""
+
 _UNKNOWN = classify("").reason
 
 
@@ -59,6 +93,11 @@ def asks_for_change(passage: Passage) -> bool:
     if instructs(passage):
         return True
     return not is_talk(passage) and classify(passage.text).reason != _UNKNOWN
+
+
+def only_asks_for_pictures(passage: Passage) -> bool:
+    """Whether ``passage`` says nothing of how pictures should look ("Please make two versions")."""
+    return _ONLY_PICTURES.fullmatch(passage.masked) is not None
 
 
 def is_talk(passage: Passage) -> bool:

@@ -13,11 +13,13 @@ from typing import Any
 
 from serve_app.errors import InvalidRequest, MissingField, UnknownField
 from serve_app.workflows.saved.defaults import default_path, in_order, refers_to
-from serve_app.workflows.saved.parameter import Parameter, ParameterType
+from serve_app.workflows.saved.parameter import MAX_TEXT, Parameter, ParameterType
 from serve_app.workflows.saved.references import Filling, references
 
 JOB = "job"
 PARAMETERS = "parameters"
+VARIANTS = "variants"
+"""The field of a job whose names have an order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,39 +53,41 @@ class WorkflowDocument:
                     "The workflow has no such parameter.", f"{PARAMETERS}.{name[:64]}"
                 )
         values: dict[str, Any] = {}
+        filling = Filling(values)
         for name in in_order(self.parameters):
             parameter, path = self.parameters[name], f"{PARAMETERS}.{name}"
             value = given.get(name)
             if value is None:
                 if parameter.required:
                     raise MissingField(f"`{name}` is required.", path)
-                value = Filling(values).filled(parameter.default, path)
+                value = filling.filled(parameter.default, path, MAX_TEXT)
             parameter.check(value, path)
             values[name] = value
-        return self._job(values)
+        return self._job(filling)
 
     def example(self) -> dict[str, Any]:
         """The job with the defaults, and values of our own for parameters without one.
 
         Raises ``InvalidRequest`` about a default that its parameter does not take. Of one that
-        refers to others only the type is known: what it will be depends on them.
+        refers to others only the type is known, and that it is no longer than any text may be:
+        what it will be depends on them.
         """
         values: dict[str, Any] = {}
+        filling = Filling(values)
         for name in in_order(self.parameters):
             parameter, path = self.parameters[name], default_path(name)
             if parameter.required:
                 values[name] = parameter.example
                 continue
-            values[name] = Filling(values).filled(parameter.default, path)
+            values[name] = filling.filled(parameter.default, path, MAX_TEXT)
             if refers_to(name, parameter):
                 parameter.check_type(values[name], path)
             else:
                 parameter.check(values[name], path)
-        return self._job(values)
+        return self._job(filling)
 
-    def _job(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        job = Filling(values).filled(self.job, JOB)
-        return dict(job)
+    def _job(self, filling: Filling) -> dict[str, Any]:
+        return dict(filling.filled(self.job, JOB))
 
     def _check_references(self) -> None:
         """Raise ``InvalidRequest`` unless they name all parameters, and nothing else."""
@@ -109,8 +113,14 @@ class WorkflowDocument:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what it says; the order of names doesn't matter."""
-        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
+        """SHA-256 of what it says.
+
+        The order of names doesn't matter, but for those of variants: it is that of their steps.
+        """
+        variants = self.job.get(VARIANTS)
+        ordered = list(variants) if isinstance(variants, dict) else []
+        said = json.dumps([self.to_json(), ordered], sort_keys=True)
+        return hashlib.sha256(said.encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
         """As it is stored and shown."""

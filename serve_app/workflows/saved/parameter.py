@@ -87,6 +87,9 @@ class Parameter:
                 raise UnknownField(
                     f"A parameter of the type {self.type} has no `{rule}`.", f"{path}.{rule}"
                 )
+        for rule, bound in (("minimum", self.minimum), ("maximum", self.maximum)):
+            if self.type is ParameterType.INTEGER and type(bound) is float:
+                raise InvalidRequest(f"`{rule}` must be a whole number.", f"{path}.{rule}")
         if self.minimum is not None and self.maximum is not None and self.maximum < self.minimum:
             raise InvalidRequest("`maximum` must not be below `minimum`.", f"{path}.maximum")
         for index, choice in enumerate(self.choices):

@@ -18,8 +18,8 @@ MAX_DEPTH = 16
 """Objects and lists within each other; no kind of job needs more than five."""
 
 MAX_MADE = 2_000_000
-"""Characters of all the text that one run puts together: values may hold values, doubled each
-time, and a job has thousands of fields."""
+"""Characters of all the text that one run puts together, in defaults and in the job: values may
+hold values, doubled each time, and a job has thousands of fields."""
 
 # `$${` stands for `${` itself. The last one is a mistake.
 _MARK = re.compile(r"\$(?P<literal>\$\{)|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]{0,63})\}|\$\{")
@@ -46,47 +46,62 @@ def references(value: Any, path: str) -> Iterator[Reference]:
 
 
 class Filling:
-    """Puts ``values``, one for each name that is referred to, in the place of references."""
+    """Puts ``values``, one for each name that is referred to, in the place of references.
+
+    One run has one of these, which counts all the text that it makes; ``values`` may grow.
+    """
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self._values = values
         self._left = MAX_MADE
 
-    def filled(self, value: Any, path: str) -> Any:
+    def filled(self, value: Any, path: str, most: int = MAX_MADE) -> Any:
         """``value`` with all references below it filled in.
 
         A string that is nothing but a reference becomes the value itself, of its own type; in
         other text a value stands as text, and what is no string as JSON. Names of fields stay as
-        they are. Raises ``InvalidRequest`` where the text would become too long.
+        they are. Raises ``InvalidRequest`` before a text is made that has more than ``most``
+        characters, or with which all of it has more than ``MAX_MADE``.
         """
         match value:
             case str():
-                return self._text(value, path)
+                return self._text(value, path, most)
             case list():
-                return [self.filled(one, f"{path}.{index}") for index, one in enumerate(value)]
+                return [
+                    self.filled(one, f"{path}.{index}", most) for index, one in enumerate(value)
+                ]
             case dict():
-                return {name: self.filled(one, f"{path}.{name}") for name, one in value.items()}
+                return {
+                    name: self.filled(one, f"{path}.{name}", most) for name, one in value.items()
+                }
             case _:
                 return value
 
-    def _text(self, text: str, path: str) -> Any:
+    def _text(self, text: str, path: str, most: int) -> Any:
         if (whole := _MARK.fullmatch(text)) and whole["name"]:
             return self._values[whole["name"]]
         pieces: list[str] = []
-        end = 0
+        end = length = 0
         for mark in _marks(text, path):
             own = _as_text(self._values[mark["name"]]) if mark["name"] else mark["literal"]
             pieces += [text[end : mark.start()], own]
+            length += mark.start() - end + len(own)
             end = mark.end()
+            self._check_length(length, path, most)
         if not pieces:
             return text
-        pieces.append(text[end:])
-        self._left -= sum(map(len, pieces))
-        if self._left < 0:
+        length += len(text) - end
+        self._check_length(length, path, most)
+        self._left -= length
+        return "".join([*pieces, text[end:]])
+
+    def _check_length(self, length: int, path: str, most: int) -> None:
+        if length > most:
+            raise InvalidRequest(f"The values make this text longer than {most} characters.", path)
+        if length > self._left:
             raise InvalidRequest(
                 f"The values make the text of this job longer than {MAX_MADE} characters.", path
             )
-        return "".join(pieces)
 
 
 def _texts(value: Any, path: str, depth: int) -> Iterator[tuple[str, str]]:

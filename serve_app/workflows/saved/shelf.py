@@ -1,4 +1,8 @@
-"""All saved workflows by name: each change is one transaction, and versions never change."""
+"""All saved workflows by name: each change is one transaction, and versions never change.
+
+Nor does the number of a version come again after a workflow is erased: whoever runs a version by
+its number gets what was saved under it, or nothing.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from serve_app.errors import NotFound, WrongState
 from serve_app.workflows.jobs.database import Database
 from serve_app.workflows.saved.document import WorkflowDocument
 from serve_app.workflows.saved.stored import StoredWorkflow, WorkflowOverview
-from serve_app.workflows.saved.tables import TABLES, WORKFLOWS
+from serve_app.workflows.saved.tables import NUMBERS, TABLES, WORKFLOWS
 
 _TRIES = 30
 
@@ -35,13 +39,20 @@ class Shelf:
         """
 
         def work(connection: sa.Connection) -> tuple[StoredWorkflow, bool]:
+            # First, and locked: nobody else can store a version of this name meanwhile.
+            number = connection.execute(_number(name)).scalar_one_or_none()
             latest = connection.execute(_versions(name).limit(1)).mappings().first()
             if latest is not None and latest["digest"] == document.digest:
                 return _stored(latest), False
             if connection.execute(_count()).scalar_one() >= self._most:
-                raise WrongState(f"{self._most} workflows are stored: erase one that is not used.")
-            version = 1 if latest is None else latest["version"] + 1
-            new = StoredWorkflow(name, version, time.time(), document)
+                raise WrongState(
+                    f"{self._most} versions of workflows are stored, and this would be one more: "
+                    "erase a workflow that is not used, which frees all of its versions."
+                )
+            # A database from before numbers were kept has none of what it holds.
+            highest = max(number or 0, 0 if latest is None else latest["version"])
+            new = StoredWorkflow(name, 1 + highest, time.time(), document)
+            connection.execute(_numbered(name, new.version, first=number is None))
             connection.execute(sa.insert(WORKFLOWS).values(_row(new)))
             return new, True
 
@@ -85,7 +96,10 @@ class Shelf:
         return await self._database.read(work)
 
     async def erase(self, name: str) -> None:
-        """Erase all versions of a workflow; raises ``NotFound``. Jobs that it began stay."""
+        """Erase all versions of a workflow; raises ``NotFound``.
+
+        Jobs that it began stay, and later versions of the name count on.
+        """
         erase = sa.delete(WORKFLOWS).where(WORKFLOWS.c.name == name)
         if not await self._database.transact(lambda c: c.execute(erase).rowcount):
             raise NotFound("There is no workflow of this name.", "name")
@@ -95,6 +109,18 @@ def _versions(name: str) -> sa.Select[Any]:
     """The versions of a workflow, the latest first."""
     table = WORKFLOWS
     return sa.select(table).where(table.c.name == name).order_by(table.c.version.desc())
+
+
+def _number(name: str) -> sa.Select[Any]:
+    """The highest version that ``name`` ever had; others wait who ask to change it, too."""
+    return sa.select(NUMBERS.c.latest).where(NUMBERS.c.name == name).with_for_update()
+
+
+def _numbered(name: str, version: int, *, first: bool) -> sa.Insert | sa.Update:
+    """Note that ``name`` has this ``version``; two who note the ``first`` one conflict."""
+    if first:
+        return sa.insert(NUMBERS).values(name=name, latest=version)
+    return sa.update(NUMBERS).where(NUMBERS.c.name == name).values(latest=version)
 
 
 def _count() -> sa.Select[Any]:

@@ -1,4 +1,4 @@
-"""The table that saved workflows are kept in, beside the jobs'."""
+"""The tables that saved workflows are kept in, beside the jobs'."""
 
 from __future__ import annotations
 
@@ -15,3 +15,11 @@ WORKFLOWS = sa.Table(
     sa.Column("document", sa.JSON, nullable=False),
     sa.Column("digest", sa.String, nullable=False),
 )
+
+NUMBERS = sa.Table(
+    "workflow_numbers",
+    TABLES,
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("latest", sa.Integer, nullable=False),
+)
+"""The highest version that each name ever had: it stays when the workflow is erased."""

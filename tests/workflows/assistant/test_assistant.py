@@ -211,8 +211,25 @@ async def test_answers_that_are_not_sane_leave_the_rules_proposal(says: tuple[st
 
 
 @pytest.mark.parametrize("error", [NoAnswer("No."), NotReady("Later.")])
-@pytest.mark.parametrize("before", [(), ("chain",)])
+@pytest.mark.parametrize("kind", [None, PlanKind.CHAIN])
 async def test_without_answers_the_rules_propose(
-    error: EditServiceError, before: tuple[str, ...]
+    error: EditServiceError, kind: PlanKind | None
 ) -> None:
-    assert await plan(brief(TWO), Model(*before, error).ask) == propose(brief(TWO))
+    asked = brief(TWO, kind=kind)
+    assert await plan(asked, Model(error).ask) == propose(asked)
+
+
+async def test_a_model_that_falls_silent_is_told() -> None:
+    proposal = await plan(brief(TWO), Model("variants", NoAnswer("No.")).ask)
+    by_rules = propose(brief(TWO))
+    assert (proposal.by, proposal.specification) == ("rules", by_rules.specification)
+    said, *others = proposal.reasons
+    assert "The model was asked, but said variants and then listed no instructions" in said
+    assert tuple(others) == by_rules.reasons
+
+
+async def test_a_kind_that_the_targets_decide_is_not_the_models() -> None:
+    asked = brief(TWO, targets=("twitter_card",))
+    proposal = await plan(asked, Model('Put a kite into the sky, above "SEA"').ask)
+    assert proposal.by == "model"
+    assert proposal.reasons[0].startswith("`targets` are given")

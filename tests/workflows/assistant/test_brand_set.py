@@ -97,8 +97,42 @@ def test_alternatives_are_variations_and_formats_are_in_no_prompt() -> None:
     ]
 
 
-def test_a_brief_without_a_change_keeps_the_subject_and_asks() -> None:
-    proposal = proposed("All formats, please")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "All formats, please",
+        "Make versions for Instagram",
+        "Create images for our blog header and Instagram",
+        "Please make this photo fit for Instagram and Twitter",
+        "Resize to 1080x1080 and 5x7",
+        "Hi team! Please make images for our blog. Thanks!",
+        "为博客头图和Instagram制作图片",
+        "请让这张照片适合Instagram和推特",
+        "调整为1080x1080和5x7",
+        "인스타그램용 버전을 만들어줘",
+        "1080x1080과 5x7로 크기를 조정해줘",
+    ],
+)
+def test_a_brief_without_a_change_keeps_the_subject_and_asks(text: str) -> None:
+    proposal = proposed(text)
     (variation,) = proposal.specification["variations"]
-    assert variation["prompt"].startswith("Keep the subject")
+    assert variation["prompt"].startswith(("Keep the subject", "保持主体", "주제는 그대로"))
     assert any("What should change" in question for question in proposal.questions)
+
+
+@pytest.mark.parametrize(
+    ("text", "prompt"),
+    [
+        ("Resize to 1080x1080 and add a hat", "add a hat"),
+        ("For Instagram: make the two dogs different sizes", "make the two dogs different sizes"),
+        ("Hi! For our blog, please. Add a red hat.", "Add a red hat"),
+    ],
+)
+def test_what_changes_is_the_prompt(text: str, prompt: str) -> None:
+    assert [one["prompt"] for one in proposed(text).specification["variations"]] == [prompt]
+
+
+def test_a_size_too_small_is_asked_about() -> None:
+    proposal = proposed("Resize to 1080x1080 and 5x7")
+    assert [one["name"] for one in proposal.specification["targets"]] == ["1080x1080"]
+    assert any("5x7" in question for question in proposal.questions)

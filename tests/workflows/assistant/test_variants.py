@@ -35,6 +35,26 @@ def variants(text: str) -> dict[str, str]:
         ("对比测试标题「立即购买」和「马上抢购」", {
             "A": "按以下内容修改画面：标题「立即购买」",
             "B": "按以下内容修改画面：标题「马上抢购」"}),
+        ("Which background works better, a beach or a forest?", {
+            "beach": "Change the background to this: a beach",
+            "forest": "Change the background to this: a forest"}),
+        ("Which color performs best, red, green or blue?", {
+            "red": "Change the color to this: red",
+            "green": "Change the color to this: green",
+            "blue": "Change the color to this: blue"}),
+        ("Which headline gets more clicks: 'Sale' or 'Now'?", {
+            "sale": "Change the headline to this: 'Sale'",
+            "now": "Change the headline to this: 'Now'"}),
+        ("What works better for our shop: a beach or a city?", {
+            "beach": "Change the picture to this: a beach",
+            "city": "Change the picture to this: a city"}),
+        ("Make the sky red and test which works better: with clouds or without clouds", {
+            "sky-red-clouds": "Make the sky red with clouds",
+            "sky-red-without-clouds": "Make the sky red without clouds"}),
+        ("哪个背景效果更好，海滩还是森林？", {"A": "把背景改成：海滩", "B": "把背景改成：森林"}),
+        ("어느 문구가 클릭을 더 받을까: '세일' 또는 '지금'?", {
+            "A": "사진에서 문구 부분을 다음과 같이 바꿔 주세요: '세일'",
+            "B": "사진에서 문구 부분을 다음과 같이 바꿔 주세요: '지금'"}),
         ("把门变成红色还是绿色？", {"A": "把门变成红色", "B": "把门变成绿色"}),
         ("배경을 해변으로 바꾸기 vs 숲으로 바꾸기 A/B 테스트", {
             "A": "배경을 해변으로 바꾸기", "B": "배경을 숲으로 바꾸기"}),
@@ -51,6 +71,44 @@ def test_a_lone_idea_is_tested_against_itself_and_asked_about() -> None:
         "bold": "remove the bin. Make the change bold and striking.",
     }
     assert any("tested against" in question for question in proposal.questions)
+
+
+@pytest.mark.parametrize(
+    ("text", "instruction"),
+    [
+        ("Make the sky red and A/B test it", "Make the sky red."),
+        ("Change the button to green and A/B test it", "Change the button to green."),
+        ("Add a hat and a scarf and A/B test it", "Add a hat and a scarf."),
+        ("Change the button to green, then A/B test this", "Change the button to green."),
+        ("Test whether a smiling model gets more clicks",
+         "Change the picture to this: a smiling model."),
+        ("Test if a red button gets more clicks", "Change the picture to this: a red button."),
+        ("把按钮改成绿色并做A/B测试", "把按钮改成绿色。"),
+        ("测试微笑的模特是否能带来更多点击", "按以下内容修改画面：微笑的模特。"),
+        ("하늘을 빨갛게 바꾸고 A/B 테스트 해줘", "하늘을 빨갛게 바꿔 주세요."),
+        ("버튼을 초록색으로 바꿔서 A/B 테스트 해줘", "버튼을 초록색으로 바꿔 주세요."),
+        ("웃는 모델이 클릭을 더 받는지 테스트해줘", "사진을 다음과 같이 바꿔 주세요: 웃는 모델."),
+    ],
+)  # fmt: skip
+def test_a_test_of_one_thing_leaves_its_instruction(text: str, instruction: str) -> None:
+    made = variants(text)
+    assert list(made) == ["subtle", "bold"]
+    assert all(prompt.startswith(instruction) for prompt in made.values()), made
+    assert any("tested against" in question for question in proposed(text).questions)
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "said"),
+    [
+        ("A/B test: A: red button; B: red button", ["subtle", "bold"], "one idea"),
+        ("A/B test: A: red button; B: red button; C: blue button", ["A", "C"], "2 ideas"),
+    ],
+)
+def test_the_same_idea_twice_is_one(text: str, names: list[str], said: str) -> None:
+    proposal = proposed(text)
+    assert list(proposal.specification["variants"]) == names
+    (counted,) = (reason for reason in proposal.reasons if "idea" in reason)
+    assert said in counted
 
 
 @pytest.mark.parametrize(

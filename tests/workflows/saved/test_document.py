@@ -156,6 +156,57 @@ def test_doubling_defaults_end() -> None:
     assert str(caught.value.param).startswith("parameters.p")
 
 
+def composed(count: int, length: int) -> Json:
+    """``count`` parameters whose defaults are made of one, each ``length`` characters long."""
+    made = {"type": "string", "default": "${x}" * (length // 100)}
+    return {"x": {"type": "string", "default": "y" * 100}, **{f"p{i}": made for i in range(count)}}
+
+
+def test_a_default_made_of_others_is_no_longer_than_any_text() -> None:
+    """One step of doubling, and no more, so that a hundred parameters can't fill the memory."""
+    assert len(document(composed(1, 10_000)).filled({})["all"][1]) == 10_000
+    for kind in ("string", "color", "image"):
+        parameters = composed(1, 10_100)
+        parameters["p0"] = parameters["p0"] | {"type": kind}
+        with pytest.raises(InvalidRequest, match="longer than 10000") as caught:
+            document(parameters)
+        assert told(caught) == (BAD, "parameters.p0.default")
+    workflow = document(composed(1, 9_000))
+    with pytest.raises(InvalidRequest) as caught:
+        workflow.filled({"x": "y" * 1000})
+    assert told(caught) == (BAD, "parameters.p0")
+
+
+def test_an_image_goes_through_defaults_whole() -> None:
+    parameters = {"m": {"type": "image"}, "n": {"type": "image", "default": "${m}"}}
+    url = "data:image/png;base64," + "A" * 100_000
+    assert document(parameters).filled({"m": url})["all"] == [url, url]
+
+
+def test_defaults_and_job_are_counted_together() -> None:
+    """Two million characters for all of it, however they are spread."""
+    parameters = composed(99, 10_000)  # 990,000 characters
+    every = [f"${{p{i}}}" for i in range(99)]
+    fits = document(parameters, all=every, more=["<${p0}>"] * 100)
+    assert len(fits.filled({})["more"]) == 100
+    with pytest.raises(InvalidRequest, match="longer than 2000000") as caught:
+        document(parameters, all=every, more=["<${p0}>"] * 101)
+    assert told(caught) == (BAD, "job.more.100")
+    workflow = document(composed(99, 9_000), all=every, more=["<${p0}>"] * 110)
+    with pytest.raises(InvalidRequest, match="longer than 2000000") as caught:
+        workflow.filled({"x": "y" * 111})
+    assert told(caught) == (BAD, "job.more.101")
+
+
+def test_the_order_of_variants_is_part_of_what_a_workflow_says() -> None:
+    one, other = {"prompt": "x", "seed": 1}, {"prompt": "y"}
+    says = document({}, kind="variants", variants={"A": one, "B": other})
+    again = document({}, variants={"A": {"seed": 1, "prompt": "x"}, "B": other}, kind="variants")
+    turned = document({}, kind="variants", variants={"B": other, "A": one})
+    assert says.digest == again.digest
+    assert says.digest != turned.digest
+
+
 STRING = {"type": "string"}
 # What is wrong, and which error about which field says so.
 BAD_DOCUMENTS: list[tuple[Json, type[InvalidRequest], str]] = [
@@ -212,6 +263,8 @@ BAD_PARAMETERS: list[tuple[Any, type[InvalidRequest], str]] = [
     ({"type": "integer", "default": 1, "minimum": 2}, BAD, ".default"),
     ({"type": "integer", "minimum": 2, "maximum": 1}, BAD, ".maximum"),
     ({"type": "integer", "minimum": "2"}, BAD, ".minimum"),
+    ({"type": "integer", "minimum": 1.5}, BAD, ".minimum"),
+    ({"type": "integer", "minimum": 1, "maximum": 2.0}, BAD, ".maximum"),
     ({"type": "number", "minimum": float("nan")}, BAD, ".minimum"),
     ({"type": "color", "default": "red"}, BAD, ".default"),
     ({"type": "box", "default": [1, 2]}, BAD, ".default"),

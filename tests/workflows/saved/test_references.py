@@ -92,6 +92,29 @@ def test_what_is_nested_without_end_is_refused() -> None:
         list(references([value], "job"))
 
 
+def test_all_that_one_run_makes_is_counted_together() -> None:
+    values: dict[str, Any] = {"a": "x" * 10_000}
+    filling = Filling(values)
+    assert filling.filled(["${a}"] * 1000, "alone") == [values["a"]] * 1000  # nothing is made
+    values["n"] = 1
+    made = filling.filled(["<${a}>"] * 199, "job")
+    assert made == [f"<{'x' * 10_000}>"] * 199
+    with pytest.raises(InvalidRequest, match="longer than 2000000") as caught:
+        filling.filled(["is ${n}", "<${a}>"], "parameters.b")
+    assert caught.value.param == "parameters.b.1"
+
+
+def test_a_text_is_refused_before_it_is_made() -> None:
+    filling = Filling({"a": "x" * 100})
+    assert len(filling.filled("${a}" * 10, "p", 1000)) == 1000
+    for text in ("${a}" * 10 + "!", "!" + "${a}" * 10, "${a}" * 100_000):
+        with pytest.raises(InvalidRequest, match="longer than 1000") as caught:
+            filling.filled(text, "p", 1000)
+        assert caught.value.param == "p"
+    assert filling.filled("y" * 2000, "p", 1000) == "y" * 2000  # it is made of nothing
+    assert filling.filled("${a}", "p", 10) == "x" * 100
+
+
 def test_doubling_without_end_is_refused() -> None:
     filling = Filling({"a": "x" * 10_000})
     with pytest.raises(InvalidRequest, match="longer than 2000000") as caught:
