@@ -15,8 +15,8 @@ from serve_app.api.error_responses import EXCEPTION_HANDLERS, UnexpectedErrorMid
 from serve_app.api.request_counting import RequestCountingMiddleware
 from serve_app.api.request_id import RequestIdMiddleware
 from serve_app.api.routes import ROUTERS
-from serve_app.api.service import EditService, Jobs, Monitor
-from serve_app.config import BrandConfig, JobsConfig, LimitsConfig
+from serve_app.api.service import EditService, Jobs, Monitor, Workflows
+from serve_app.config import ServiceConfig
 from serve_app.images.decode_pool import DecodePool
 from serve_app.monitoring.reporter import Reporter
 from serve_app.storage.files import FileStore
@@ -27,16 +27,13 @@ def create_app(
     service: EditService,
     jobs: Jobs,
     *,
+    workflows: Workflows,
     monitor: Monitor,
     reporter: Reporter,
     files: FileStore,
     results: ResultStore,
     decoder: DecodePool,
-    limits: LimitsConfig,
-    jobs_config: JobsConfig,
-    brand_config: BrandConfig,
-    model_name: str,
-    max_images: int,
+    config: ServiceConfig,
     request_id_in_headers: bool = True,
 ) -> FastAPI:
     """Make the application; whoever calls it starts and closes the parts.
@@ -47,15 +44,16 @@ def create_app(
     context = Context(
         service=service,
         jobs=jobs,
+        workflows=workflows,
         monitor=monitor,
         files=files,
         results=results,
         decoder=decoder,
-        limits=limits,
-        jobs_config=jobs_config,
-        brand_config=brand_config,
-        model_name=model_name,
-        max_images=max_images,
+        limits=config.limits,
+        jobs_config=config.jobs,
+        brand_config=config.brand,
+        model_name=config.model.name,
+        max_images=config.model.max_images,
     )
 
     @asynccontextmanager
@@ -77,7 +75,7 @@ def create_app(
             Middleware(RequestCountingMiddleware, reporter=reporter),
             Middleware(RequestIdMiddleware, in_headers=request_id_in_headers),
             Middleware(UnexpectedErrorMiddleware),
-            Middleware(BodyLimitMiddleware, max_bytes=limits.body_bytes),
+            Middleware(BodyLimitMiddleware, max_bytes=config.limits.body_bytes),
         ],
     )
     for router in ROUTERS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from serve_app.api.service import EditService, Jobs, Monitor
+from serve_app.api.service import EditService, Jobs, Monitor, Workflows
 from serve_app.config import BrandConfig, JobsConfig, LimitsConfig
 from serve_app.images.decode_pool import DecodePool
 from serve_app.storage.files import FileStore
@@ -38,6 +38,7 @@ class Context:
 
     service: EditService
     jobs: Jobs
+    workflows: Workflows
     monitor: Monitor
     files: FileStore
     results: ResultStore

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ray import serve
 
 from serve_app.config import ServiceConfig
-from serve_app.deployments.jobs import JobsClient
+from serve_app.deployments.jobs import JobsClient, WorkflowsClient
 from serve_app.deployments.monitor import MonitorClient
 from serve_app.deployments.router import RouterClient
 from serve_app.deployments.validator import ValidatorClient
@@ -33,6 +33,7 @@ class Ingress:
         self._blobs = BlobStore(config.storage.root)
         self._decoder = DecodePool(config.limits)
         self._jobs = JobsClient(jobs)
+        self._workflows = WorkflowsClient(jobs)
         self._monitor = MonitorClient(monitor, config.monitor)
         self._reporter = Reporter(self._monitor, config.monitor)
         self._gateway = EditGateway(
@@ -48,16 +49,13 @@ class Ingress:
         return create_app(
             self._gateway,
             self._jobs,
+            workflows=self._workflows,
             monitor=self._monitor,
             reporter=self._reporter,
             files=FileStore(self._blobs),
             results=ResultStore(self._blobs),
             decoder=self._decoder,
-            limits=self._config.limits,
-            jobs_config=self._config.jobs,
-            brand_config=self._config.brand,
-            model_name=self._config.model.name,
-            max_images=self._config.model.max_images,
+            config=self._config,
             request_id_in_headers=False,  # Serve's proxy adds the header itself
         )
 

@@ -77,16 +77,16 @@ class Jobs:
     async def put_workflow(
         self, name: str, document: WorkflowDocument
     ) -> tuple[StoredWorkflow, bool]:
-        return await self._service.put_workflow(name, document)
+        return await self._service.workflows.put(name, document)
 
     async def workflow(self, name: str, version: int | None) -> StoredWorkflow:
-        return await self._service.workflow(name, version)
+        return await self._service.workflows.get(name, version)
 
     async def workflows(self) -> list[WorkflowOverview]:
-        return await self._service.workflows()
+        return await self._service.workflows.overviews()
 
     async def erase_workflow(self, name: str) -> None:
-        await self._service.erase_workflow(name)
+        await self._service.workflows.erase(name)
 
     async def outputs(self, job_id: str) -> JobOutputs:
         return await self._service.outputs(job_id)
@@ -151,16 +151,21 @@ class JobsClient:
     async def analyses(self, job_id: str) -> list[dict[str, Any]]:
         return await call("jobs", self._handle.analyses.remote(job_id))
 
-    async def put_workflow(
-        self, name: str, document: WorkflowDocument
-    ) -> tuple[StoredWorkflow, bool]:
+
+class WorkflowsClient:
+    """The saved workflows, which the jobs keep, as the routes' ``Workflows``."""
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+
+    async def put(self, name: str, document: WorkflowDocument) -> tuple[StoredWorkflow, bool]:
         return await call("jobs", self._handle.put_workflow.remote(name, document))
 
-    async def workflow(self, name: str, version: int | None) -> StoredWorkflow:
+    async def get(self, name: str, version: int | None) -> StoredWorkflow:
         return await call("jobs", self._handle.workflow.remote(name, version))
 
-    async def workflows(self) -> list[WorkflowOverview]:
+    async def overviews(self) -> list[WorkflowOverview]:
         return await call("jobs", self._handle.workflows.remote())
 
-    async def erase_workflow(self, name: str) -> None:
+    async def erase(self, name: str) -> None:
         await call("jobs", self._handle.erase_workflow.remote(name))

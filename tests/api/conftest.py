@@ -15,9 +15,9 @@ from fastapi import FastAPI
 
 from serve_app.api.app import create_app
 from serve_app.config import (
-    BrandConfig,
     JobsConfig,
     LimitsConfig,
+    ModelConfig,
     QualityConfig,
     ServiceConfig,
     StorageConfig,
@@ -242,7 +242,10 @@ async def opened(decoder: DecodePool, folder: Path, limits: LimitsConfig) -> Asy
     files, results = FileStore(blobs), ResultStore(blobs)
     service = FakeGpuService(results)
     config = ServiceConfig(
-        limits=limits, jobs=JOBS, storage=StorageConfig(root=str(folder), keep_s=None)
+        model=ModelConfig(name=MODEL, max_images=4),
+        limits=limits,
+        jobs=JOBS,
+        storage=StorageConfig(root=str(folder), keep_s=None),
     )
     jobs = JobService(config, service, service.forget)
     monitor = ServiceMonitor(config.monitor, Machine(GpuReader()))
@@ -250,16 +253,13 @@ async def opened(decoder: DecodePool, folder: Path, limits: LimitsConfig) -> Asy
     app = create_app(
         service,
         jobs,
+        workflows=jobs.workflows,
         monitor=monitor,
         reporter=reporter,
         files=files,
         results=results,
         decoder=decoder,
-        limits=limits,
-        jobs_config=JOBS,
-        brand_config=BrandConfig(),
-        model_name=MODEL,
-        max_images=4,
+        config=config,
     )
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://edits.test") as client:

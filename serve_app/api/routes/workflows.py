@@ -27,7 +27,7 @@ RUN = "run"
 def router(context: Context) -> APIRouter:
     """Routes for workflows that are run again and again."""
     routes = APIRouter(tags=["workflows"])
-    jobs = context.jobs
+    jobs, workflows = context.jobs, context.workflows
 
     @routes.put(
         "/v1/workflows/{name}",
@@ -39,7 +39,7 @@ def router(context: Context) -> APIRouter:
     async def put_workflow(name: str, request: Request) -> Response:
         check_name(name)
         document = parse_workflow(await read_json(request), context)
-        stored, new = await jobs.put_workflow(name, document)
+        stored, new = await workflows.put(name, document)
         return JSONResponse(stored.to_json(), 201 if new else 200)
 
     @routes.get(
@@ -48,7 +48,7 @@ def router(context: Context) -> APIRouter:
         responses=documentation.LIST_RESPONSES,
     )
     async def list_workflows() -> dict[str, Any]:
-        overviews = await jobs.workflows()
+        overviews = await workflows.overviews()
         return {"object": "list", "data": [overview.to_json() for overview in overviews]}
 
     @routes.get(
@@ -60,7 +60,7 @@ def router(context: Context) -> APIRouter:
     async def get_workflow(name: str, request: Request) -> dict[str, Any]:
         given = unique(request.query_params.multi_items())
         version = parse_model(VersionFields, given, context.limits, typed=False).version
-        return (await jobs.workflow(_known(name), version)).to_json()
+        return (await workflows.get(_known(name), version)).to_json()
 
     @routes.delete(
         "/v1/workflows/{name}",
@@ -70,7 +70,7 @@ def router(context: Context) -> APIRouter:
         responses=ERROR_RESPONSES,
     )
     async def delete_workflow(name: str) -> Response:
-        await jobs.erase_workflow(_known(name))
+        await workflows.erase(_known(name))
         return Response(status_code=204)
 
     @routes.post(
@@ -84,7 +84,7 @@ def router(context: Context) -> APIRouter:
         values, files = await read_json_with_files(request, RUN)
         key = idempotency_key(request)
         run = parse_run(values, files, context)
-        stored = await jobs.workflow(_known(name), run.version)
+        stored = await workflows.get(_known(name), run.version)
         parsed = run.job(stored.document, context)
         # Whoever has sent all of it means it: it is accepted even if nobody waits for the answer.
         plan = await until_disconnect(request.receive, parsed.stored(context))

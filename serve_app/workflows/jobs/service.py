@@ -35,9 +35,7 @@ from serve_app.workflows.jobs.presenting import Presenter
 from serve_app.workflows.jobs.sole_runner import SoleRunner
 from serve_app.workflows.jobs.step import Edits, StepRunner, deadline_passed
 from serve_app.workflows.jobs.webhook import WebhookSender
-from serve_app.workflows.saved.document import WorkflowDocument
 from serve_app.workflows.saved.shelf import Shelf
-from serve_app.workflows.saved.stored import StoredWorkflow, WorkflowOverview
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +51,8 @@ _SOON_S = 60.0
 class JobService:
     """All of it, put together; ``start`` begins to run jobs, ``close`` leaves them to the next.
 
+    ``workflows`` are what jobs may be made of, in the same database.
+
     Methods raise ``NotFound`` for an unknown job, and ``NotReady`` where the database does not
     answer.
     """
@@ -65,7 +65,7 @@ class JobService:
         self._files, results = FileStore(blobs), ResultStore(blobs)
         self._database = Database(url)
         self._catalogue = Catalogue(self._database)
-        self._shelf = Shelf(self._database, config.jobs.workflows.max_stored)
+        self.workflows = Shelf(self._database, config.jobs.workflows.max_stored)
         self._keeper = Keeper(self._database, self._files, results, forget)
         self._feed = Feed()
         inputs = Inputs(self._files, results, config.limits)
@@ -308,26 +308,6 @@ class JobService:
                 await self.cancel(job_id)
         if not await asyncio.shield(asyncio.create_task(self._erase(job_id))):
             raise WrongState("The job was started again meanwhile.")
-
-    # Saved workflows.
-
-    async def put_workflow(
-        self, name: str, document: WorkflowDocument
-    ) -> tuple[StoredWorkflow, bool]:
-        """Save the next version, and say whether it is new; raises ``WrongState`` if it is full."""
-        return await self._shelf.put(name, document)
-
-    async def workflow(self, name: str, version: int | None = None) -> StoredWorkflow:
-        """A saved workflow, by default its latest version."""
-        return await self._shelf.get(name, version)
-
-    async def workflows(self) -> list[WorkflowOverview]:
-        """All saved workflows, by name."""
-        return await self._shelf.overviews()
-
-    async def erase_workflow(self, name: str) -> None:
-        """Erase all versions of a workflow; jobs that it began stay."""
-        await self._shelf.erase(name)
 
     async def _accept(self, job: Job, key: IdempotencyKey | None) -> Job:
         accepted_id = await self._catalogue.add(job, self._jobs.queued, key)

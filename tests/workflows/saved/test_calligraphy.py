@@ -43,16 +43,13 @@ async def served(jobs: Jobs, service: Any) -> AsyncIterator[httpx.AsyncClient]:
     app = create_app(
         assemble(config, jobs.engine),
         service,
+        workflows=service.workflows,
         monitor=monitor,
         reporter=Reporter(monitor, config.monitor),
         files=jobs.files,
         results=jobs.results,
         decoder=decoder,
-        limits=config.limits,
-        jobs_config=config.jobs,
-        brand_config=config.brand,
-        model_name=config.model.name,
-        max_images=config.model.max_images,
+        config=config,
     )
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://edits.test"
