@@ -9,6 +9,7 @@ import typer
 from pydantic import ValidationError
 
 from serve_app.ab_command import ab
+from serve_app.asking import asking
 from serve_app.edits.request import EditType, Quality
 from serve_app.edits.text_targets import TextTargets
 from serve_app.errors import EditServiceError
@@ -91,7 +92,6 @@ def edit(
     Exits with 0 if the edit passes (also unverified), 1 if it fails its checks (the image is
     written anyway), 2 if there is no image.
     """
-    from serve_app.client import Client
     from serve_app.edit_command import Edit, run_edit
 
     fields: dict[str, str | int | float | None] = {
@@ -105,7 +105,7 @@ def edit(
         "max_attempts": max_attempts,
         "expected_text": expected_text,
     }
-    with told_plainly(), Client(url) as client:
+    with asking(url) as client:
         wanted = Edit((image, *(further or ())), output, fields, mask)
         run_edit(client, wanted, as_json=as_json)
 

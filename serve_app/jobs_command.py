@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from serve_app.terminal import DEFAULT_URL, AsJson, Url, told_plainly
-
-if TYPE_CHECKING:
-    # Imported where they are used, so that `--help` stays fast.
-    from serve_app.client import Client
+from serve_app.asking import asking
+from serve_app.terminal import DEFAULT_URL, AsJson, Url
 
 jobs = typer.Typer(
     name="jobs",
@@ -102,7 +97,7 @@ def submit(
     """
     from serve_app import job_actions
 
-    with _asking(url) as client:
+    with asking(url) as client:
         job_actions.submit(
             client,
             file,
@@ -136,7 +131,7 @@ def list_(
     from serve_app import job_actions
 
     filters = {"state": state, "kind": kind, "label": label, "user": user}
-    with _asking(url) as client:
+    with asking(url) as client:
         job_actions.show_list(client, filters, most=None if everything else limit, as_json=as_json)
 
 
@@ -145,7 +140,7 @@ def show(job_id: JobId, as_json: AsJson = False, url: Url = DEFAULT_URL) -> None
     """Show a job and its steps, as they are now."""
     from serve_app import job_actions
 
-    with _asking(url) as client:
+    with asking(url) as client:
         job_actions.show(client, job_id, as_json=as_json)
 
 
@@ -162,14 +157,14 @@ def watch(job_id: JobId, output: Output = None, url: Url = DEFAULT_URL) -> None:
     """
     from serve_app import job_actions
 
-    with _asking(url) as client:
+    with asking(url) as client:
         job_actions.watch(client, job_id, output)
 
 
 @jobs.command()
 def cancel(job_id: JobId, url: Url = DEFAULT_URL) -> None:
     """End a job; what runs stops at its next denoising step, results so far stay."""
-    with _asking(url) as client:
+    with asking(url) as client:
         typer.echo(f"{job_id} is {client.cancel(job_id)['state']}.")
 
 
@@ -179,7 +174,7 @@ def retry(job_id: JobId, url: Url = DEFAULT_URL) -> None:
 
     A step whose result was rejected gets another seed; steps that succeeded stay as they are.
     """
-    with _asking(url) as client:
+    with asking(url) as client:
         typer.echo(f"{job_id} is {client.retry(job_id)['state']}.")
 
 
@@ -210,21 +205,13 @@ def fork(
     """
     from serve_app import job_actions
 
-    with _asking(url) as client:
+    with asking(url) as client:
         job_actions.fork(client, job_id, from_step, file, as_json=as_json)
 
 
 @jobs.command()
 def delete(job_id: JobId, url: Url = DEFAULT_URL) -> None:
     """Erase a job with its images, unless another job uses them; ends it first if it runs."""
-    with _asking(url) as client:
+    with asking(url) as client:
         client.delete(job_id)
         typer.echo(f"{job_id} is erased.")
-
-
-@contextmanager
-def _asking(url: str) -> Iterator[Client]:
-    from serve_app.client import Client
-
-    with told_plainly(), Client(url) as client:
-        yield client

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from serve_app.asking import asking
 from serve_app.terminal import DEFAULT_URL, AsJson, Url, told_plainly
-
-if TYPE_CHECKING:
-    # Imported where they are used, so that `--help` stays fast.
-    from serve_app.client import Client
 
 workflow = typer.Typer(
     name="workflow",
@@ -71,7 +66,7 @@ def run(
 
     fields = {} if label is None else {"label": label}
     wanted = workflow_actions.Run(what, settings or (), version, fields, idempotency_key)
-    with _asking(url) as client:
+    with asking(url) as client:
         workflow_actions.run(
             client,
             wanted,
@@ -98,7 +93,7 @@ def save(
     """
     from serve_app import workflow_actions
 
-    with _asking(url) as client:
+    with asking(url) as client:
         workflow_actions.save(client, file, name, as_json=as_json)
 
 
@@ -119,7 +114,7 @@ def list_(as_json: AsJson = False, url: Url = DEFAULT_URL) -> None:
     """List the saved workflows."""
     from serve_app import workflow_actions
 
-    with _asking(url) as client:
+    with asking(url) as client:
         workflow_actions.show_list(client, as_json=as_json)
 
 
@@ -130,21 +125,13 @@ def show(
     """Show a saved workflow as YAML, which can be edited and saved again."""
     from serve_app import workflow_actions
 
-    with _asking(url) as client:
+    with asking(url) as client:
         workflow_actions.show(client, name, version, as_json=as_json)
 
 
 @workflow.command()
 def delete(name: Name, url: Url = DEFAULT_URL) -> None:
     """Erase all versions of a saved workflow; jobs that it began stay."""
-    with _asking(url) as client:
+    with asking(url) as client:
         client.delete_workflow(name)
         typer.echo(f"{name} is erased.")
-
-
-@contextmanager
-def _asking(url: str) -> Iterator[Client]:
-    from serve_app.client import Client
-
-    with told_plainly(), Client(url) as client:
-        yield client

@@ -12,6 +12,13 @@ from serve_app.workflows.jobs.plan import JobKind, JobPlan
 
 TABLES = sa.MetaData()
 
+
+def _counted_id() -> sa.Column[int]:
+    # BIGINT would not count by itself in SQLite.
+    counting = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+    return sa.Column("id", counting, primary_key=True, autoincrement=True)
+
+
 JOBS = sa.Table(
     "jobs",
     TABLES,
@@ -52,13 +59,7 @@ STEPS = sa.Table(
 EVENTS = sa.Table(
     "job_events",
     TABLES,
-    # BIGINT would not count by itself in SQLite.
-    sa.Column(
-        "id",
-        sa.BigInteger().with_variant(sa.Integer, "sqlite"),
-        primary_key=True,
-        autoincrement=True,
-    ),
+    _counted_id(),
     sa.Column("job_id", sa.String, nullable=False),
     sa.Column("event", sa.JSON, nullable=False),
     sa.Index("job_events_by_job", "job_id", "id"),
@@ -96,12 +97,7 @@ OUTPUTS = sa.Table(
 ANALYSES = sa.Table(
     "job_analyses",
     TABLES,
-    sa.Column(
-        "id",
-        sa.BigInteger().with_variant(sa.Integer, "sqlite"),
-        primary_key=True,
-        autoincrement=True,
-    ),
+    _counted_id(),
     sa.Column("job_id", sa.String, nullable=False),
     sa.Column("analysis", sa.JSON, nullable=False),
     sa.Index("job_analyses_by_job", "job_id", "id"),
