@@ -415,6 +415,11 @@ class JobsConfig(Section):
     )
     webhooks: WebhooksConfig = WebhooksConfig()
     workflows: WorkflowsConfig = WorkflowsConfig()
+    repair_drift: bool = Field(
+        False,
+        description="Lay each result of a chain back over its first image, unless the job says "
+        "otherwise.",
+    )
 
 
 class Target(Section):

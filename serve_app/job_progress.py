@@ -125,10 +125,7 @@ class PlainLines:
         """Print what ``event`` tells, if it is new."""
         step = self._progress.step(event)
         before = None if step is None else step.live
-        was = None if step is None else step.state
         self._progress.take(event)
-        if event.name == "step" and step is not None and step.state == was:
-            return  # its result is there, and something is made of it
         line = self._line(event, step, before)
         if line is not None:
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -102,10 +102,10 @@ class ChainFields(JobFields):
         description="one of stop (the job fails), skip (the next step edits the last accepted "
         "result), keep_best (the job ends with the last accepted result)",
     )
-    repair_drift: bool = Field(
-        False,
+    repair_drift: bool | None = Field(
+        None,
         description="true or false: whether each result is laid back over the first image, where "
-        "edits have shifted or zoomed it by a little",
+        "edits have shifted or zoomed it by a little; by default as the service is set to",
     )
 
 

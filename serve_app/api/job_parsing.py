@@ -148,6 +148,7 @@ class _Parser:
         own, rest = _parted(values, ChainFields)
         refuse_unknown(rest, {IMAGE, "steps"})
         fields = self._model(ChainFields, own)
+        repair = fields.repair_drift
         images = self.steps.images(rest)
         if "steps" not in rest:
             raise MissingField("`steps` is required.", "steps")
@@ -156,7 +157,7 @@ class _Parser:
             self.steps.steps(rest["steps"], "steps"),
             images=images,
             on_failure=fields.on_failure,
-            repair_drift=fields.repair_drift,
+            repair_drift=self._jobs.repair_drift if repair is None else repair,
             **self._common(fields),
         )
 

@@ -189,13 +189,18 @@ class Catalogue:
         """How far all steps have come; none if the job was erased."""
         return await self._database.read(lambda c: rows.steps(c, job_id))
 
-    async def put_step(self, job_id: str, run: int, record: StepRecord) -> bool:
-        """Keep how far a step has come; false if this run is not wanted any more."""
+    async def put_step(
+        self, job_id: str, run: int, record: StepRecord, *, told: bool = True
+    ) -> bool:
+        """Keep how far a step has come; false if this run is not wanted any more.
+
+        Unless it is ``told``, nobody who watches sees it.
+        """
 
         def work(connection: sa.Connection) -> bool:
             if not rows.is_on(connection, job_id, run):
                 return False
-            rows.put_steps(connection, job_id, [record])
+            rows.put_steps(connection, job_id, [record], told=told)
             if record.edit_result is not None:
                 rows.refer(connection, job_id, {record.edit_result}, owned=record.made)
             rows.refer(connection, job_id, record.own_images, owned=True)

@@ -84,8 +84,10 @@ def is_on(connection: sa.Connection, job_id: str, run: int) -> bool:
     return job.run == run and not job.state.final
 
 
-def put_steps(connection: sa.Connection, job_id: str, records: Sequence[StepRecord]) -> None:
-    """Keep how far steps have come."""
+def put_steps(
+    connection: sa.Connection, job_id: str, records: Sequence[StepRecord], *, told: bool = True
+) -> None:
+    """Keep how far steps have come; ``told``, it is an event."""
     for record in records:
         row = step_row(job_id, record)
         connection.execute(
@@ -93,7 +95,8 @@ def put_steps(connection: sa.Connection, job_id: str, records: Sequence[StepReco
             .where(STEPS.c.job_id == job_id, STEPS.c.index == record.index)
             .values(state=row["state"], record=row["record"])
         )
-    events.record(connection, job_id, [step_event(record) for record in records])
+    if told:
+        events.record(connection, job_id, [step_event(record) for record in records])
 
 
 def end(

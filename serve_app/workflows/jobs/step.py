@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 from serve_app.config import JobsConfig
@@ -121,8 +122,9 @@ class StepRunner:
         for task in self._running.get(job_id, ()):
             task.cancel()
 
-    async def _put(self, job: Job, record: StepRecord) -> None:
-        if not await insist(lambda: self._catalogue.put_step(job.id, job.run, record)):
+    async def _put(self, job: Job, record: StepRecord, *, told: bool = True) -> None:
+        put = partial(self._catalogue.put_step, job.id, job.run, record, told=told)
+        if not await insist(put):
             raise NotWanted
         self._feed.stir(job.id)
 
@@ -159,7 +161,8 @@ class StepRunner:
             result = outcome.result
             record = _with_result(record, outcome)
             if settle is not None:
-                await self._put(job, record)  # a death while it is settled costs no edit
+                # A death while it is settled costs no edit, and is nobody's news.
+                await self._put(job, record, told=False)
         if settle is not None:
             async with self._settling:
                 record = _settled(record, await settle(result))

@@ -122,9 +122,8 @@ async def test_an_edit_that_is_done_is_not_run_again_for_its_formats(
     first, second = FaultyEditor(engine), FaultyEditor(engine)
     async with jobs.running(first) as service:
         job_id = (await service.submit(replace(plan, steps=tuple(steps)))).id
-        async for event in service.events(job_id, 0):
-            if event.name == "step" and event.data["result"] is not None:
-                break
+        while not any(step.result for step in (await service.get(job_id)).steps):
+            await asyncio.sleep(0.001)
     async with jobs.running(second) as service:
         job = await ended(service, job_id)
         assert len((await service.outputs(job_id)).files) == 5
