@@ -7,17 +7,20 @@ measured with an editor that moves pictures as the real models do.
 from __future__ import annotations
 
 import asyncio
+import io
 import statistics
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
 from PIL import Image
+from skimage.registration import phase_cross_correlation
 
 from benchmarks.drifting import DriftingEditor
 from benchmarks.photos import photo
@@ -34,6 +37,7 @@ from serve_app.images.framing import Fit
 from serve_app.images.pixels import RGB, DecodedImage
 from serve_app.storage.blobs import BlobStore
 from serve_app.storage.files import FileStore
+from serve_app.storage.results import ResultStore
 from serve_app.workflows.in_process import assemble
 from serve_app.workflows.jobs.job import Job
 from serve_app.workflows.jobs.plan import JobKind, JobPlan, StepPlan
@@ -97,6 +101,11 @@ class Bench:
         image = DecodedImage.of(pixels)
         await self.files.put(image.id, encode(pixels))
         return image.id
+
+    async def result(self, result_id: str | None) -> RGB:
+        png = await ResultStore(BlobStore(self.config.storage.root)).image(str(result_id))
+        with Image.open(io.BytesIO(png or b"")) as image:
+            return np.asarray(image.convert("RGB"))
 
     @asynccontextmanager
     async def running(self, editor: Editor) -> AsyncIterator[JobService]:
@@ -194,6 +203,7 @@ async def _variants(bench: Bench, figures: list[Figure], details: dict[str, Any]
 async def _drift(bench: Bench, figures: list[Figure], details: dict[str, Any]) -> None:
     drifts: dict[bool, list[float]] = {False: [], True: []}
     sharpness: dict[bool, list[float]] = {False: [], True: []}
+    shifts: dict[bool, list[float]] = {False: [], True: []}
     async with bench.running(DriftingEditor(bench.engine)) as service:
         for number in range(PHOTOS):
             # Squares one beside the other overlap nearly wholly.
@@ -204,6 +214,7 @@ async def _drift(bench: Bench, figures: list[Figure], details: dict[str, Any]) -
                 last = job.steps[-1].drift or {}
                 drifts[repair].append(last["percent"])
                 sharpness[repair].append(last["sharpness"])
+                shifts[repair].append(_shift(pixels, await bench.result(job.result)))
             if number == 0:
                 await _save_sheet(bench, service, job, "chain")
     ratio = statistics.mean(drifts[True]) / statistics.mean(drifts[False])
@@ -219,6 +230,15 @@ async def _drift(bench: Bench, figures: list[Figure], details: dict[str, Any]) -
     )
     figures.append(
         Figure(
+            "the same by phase correlation of the quarters, which the repair does not use",
+            statistics.mean(shifts[True]) / statistics.mean(shifts[False]),
+            "x",
+            Target(0.3),
+            f"{statistics.mean(shifts[True]):.3f} % against {statistics.mean(shifts[False]):.3f} %",
+        )
+    )
+    figures.append(
+        Figure(
             "sharpness left after them, repaired",
             statistics.mean(sharpness[True]),
             "x",
@@ -229,9 +249,26 @@ async def _drift(bench: Bench, figures: list[Figure], details: dict[str, Any]) -
     details["drift"] = {
         "percent_not_repaired": drifts[False],
         "percent_repaired": drifts[True],
+        "percent_by_phase_correlation_not_repaired": shifts[False],
+        "percent_by_phase_correlation_repaired": shifts[True],
         "sharpness_not_repaired": sharpness[False],
         "sharpness_repaired": sharpness[True],
     }
+
+
+def _shift(first: RGB, last: RGB) -> float:
+    """The farthest that a quarter of the picture has moved, in percent of the diagonal."""
+    height, width, _ = first.shape
+    before, after = (pixels.mean(axis=-1) for pixels in (first, last))
+    halves = [
+        (slice(0, height // 2), slice(height // 2, height)),
+        (slice(0, width // 2), slice(width // 2, width)),
+    ]
+    moved = []
+    for quarter in product(*halves):
+        shift, *_ = phase_cross_correlation(before[quarter], after[quarter], upsample_factor=50)
+        moved.append(np.hypot(*shift))
+    return float(100 * max(moved) / np.hypot(height, width))
 
 
 def _chain(image: str, seed: int, *, repair: bool) -> JobPlan:
