@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from serve_app.api.ab_fields import (
     MAX_VARIANTS,
@@ -17,7 +17,9 @@ from serve_app.api.model_fields import below, parse_model
 from serve_app.config import LimitsConfig
 from serve_app.errors import InvalidRequest, MissingField
 from serve_app.workflows.ab_tests.ab_test import AbTest, Arm, Metric, Unit
-from serve_app.workflows.ab_tests.analysis import Analysis
+
+if TYPE_CHECKING:
+    from serve_app.workflows.ab_tests.analysis import Analysis
 
 VARIANTS = "variants"
 ALLOCATION = "allocation"

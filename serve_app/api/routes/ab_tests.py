@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -14,10 +14,11 @@ from serve_app.api.ab_parsing import ParsedAbTest, parse_ab_test
 from serve_app.api.body import read_json
 from serve_app.api.context import Context
 from serve_app.errors import NotFound
-from serve_app.workflows.ab_tests.analysis import Analysis, analyse
-from serve_app.workflows.ab_tests.picture import drawn
 from serve_app.workflows.ab_tests.verdict import Verdict
 from serve_app.workflows.jobs.job import JOB_ID
+
+if TYPE_CHECKING:
+    from serve_app.workflows.ab_tests.analysis import Analysis
 
 
 def router(context: Context) -> APIRouter:
@@ -49,6 +50,10 @@ def router(context: Context) -> APIRouter:
 
 def _analysed(parsed: ParsedAbTest, looks: int) -> tuple[Analysis, str | None]:
     """The analysis, and its picture in base64 if one is wanted; takes up to a second."""
+    # Statistics weigh 50 MB in every ingress, and most never need them.
+    from serve_app.workflows.ab_tests.analysis import analyse
+    from serve_app.workflows.ab_tests.picture import drawn
+
     analysis = analyse(parsed.test, looks=looks)
     if not parsed.picture:
         return analysis, None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from serve_app.workflows.ab_tests.comparisons import Comparison
+if TYPE_CHECKING:
+    from serve_app.workflows.ab_tests.comparisons import Comparison
 
 LEADING_P_BEST = 0.9
 """From this chance to be the best on an arm leads.

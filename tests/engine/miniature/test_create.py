@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import DiffusionPipeline, QwenImageEditPipeline, QwenImageEditPlusPipeline
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
 from transformers import Qwen2Tokenizer
@@ -161,6 +161,7 @@ def test_any_text_comes_back_as_it_was(text: str) -> None:
 
 @given(text=texts)
 def test_a_token_is_a_byte(text: str) -> None:
+    assume(not any(token in text for token in SPECIAL_TOKENS))  # each of which is one, too
     assert len(ids(text)) == len(unicodedata.normalize("NFC", text).encode())
 
 

@@ -252,8 +252,10 @@ async def test_a_job_that_is_cancelled_just_before_its_edit_does_not_begin_it(
     kept, go_on = asyncio.Event(), asyncio.Event()
     put_step = Catalogue.put_step
 
-    async def slow_put_step(self: Catalogue, job_id: str, run: int, record: StepRecord) -> bool:
-        done = await put_step(self, job_id, run, record)
+    async def slow_put_step(
+        self: Catalogue, job_id: str, run: int, record: StepRecord, *, told: bool = True
+    ) -> bool:
+        done = await put_step(self, job_id, run, record, told=told)
         kept.set()
         await go_on.wait()
         return done
