@@ -23,7 +23,7 @@ test: $(INSTALLED) ## run the tests
 	$(BIN)/pytest --numprocesses 2
 
 test-slow: $(INSTALLED) ## run what is too long for every run
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m slow --timeout 0
 
 lint: $(INSTALLED) ## ruff, mypy, direction of imports
 	$(BIN)/ruff check .
