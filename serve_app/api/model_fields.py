@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -73,12 +74,17 @@ def described(model: type[BaseModel], name: str, limits: LimitsConfig) -> str:
 
 def field_schemas(model: type[BaseModel], limits: LimitsConfig) -> dict[str, Any]:
     """JSON schemas of all fields, for a request body in OpenAPI, which has no definitions."""
+    return {
+        name: {**field, "description": described(model, name, limits)}
+        for name, field in _undescribed(model).items()
+    }
+
+
+@cache
+def _undescribed(model: type[BaseModel]) -> dict[str, Any]:
     schema = model.model_json_schema(ref_template="{model}")
     definitions = schema.get("$defs", {})
-    return {
-        name: _inlined(field, definitions) | {"description": described(model, name, limits)}
-        for name, field in schema["properties"].items()
-    }
+    return {name: _inlined(field, definitions) for name, field in schema["properties"].items()}
 
 
 def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
