@@ -422,14 +422,19 @@ class JobsConfig(Section):
     )
 
 
+PLATFORM = r"^[a-z0-9][a-z0-9_-]{0,31}$"
+"""What the folder of a platform's pictures is called."""
+
+LONGEST_TARGET_SIDE = 10_000
+"""Pixels."""
+
+
 class Target(Section):
     """A format that brand sets are made for."""
 
-    platform: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$", description="Folder that its pictures are in."
-    )
-    width: PositiveInt = Field(le=10_000, description="Pixels.")
-    height: PositiveInt = Field(le=10_000, description="Pixels.")
+    platform: str = Field(pattern=PLATFORM, description="Folder that its pictures are in.")
+    width: PositiveInt = Field(le=LONGEST_TARGET_SIDE, description="Pixels.")
+    height: PositiveInt = Field(le=LONGEST_TARGET_SIDE, description="Pixels.")
 
 
 class BrandConfig(Section):

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from serve_app.asking import asking
-from serve_app.terminal import DEFAULT_URL, AsJson, Url
+from serve_app.terminal import DEFAULT_URL, AsJson, IdempotencyKey, Label, Url, Watch
 
 jobs = typer.Typer(
     name="jobs",
@@ -18,7 +18,6 @@ jobs = typer.Typer(
 )
 
 JobId = Annotated[str, typer.Argument(help="Id of the job: `job-…`.", metavar="ID")]
-Watch = Annotated[bool, typer.Option("--watch/--no-watch", help="Show how far it is, to its end.")]
 Output = Annotated[
     Path | None,
     typer.Option(
@@ -36,10 +35,8 @@ def submit(
     file: Annotated[Path, typer.Argument(help="YAML or JSON that describes the job.")],
     watch: Watch = False,
     output: Output = None,
-    label: Annotated[str | None, typer.Option(help="A name to find the job by.")] = None,
-    idempotency_key: Annotated[
-        str | None, typer.Option(help="Handed in twice with one key, it is one job.")
-    ] = None,
+    label: Label = None,
+    idempotency_key: IdempotencyKey = None,
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
 ) -> None:

@@ -24,6 +24,11 @@ Url = Annotated[
     str,
     typer.Option("--url", envvar="QWEN_EDIT_URL", help="Address of the service.", metavar="URL"),
 ]
+Watch = Annotated[bool, typer.Option("--watch/--no-watch", help="Show how far it is, to its end.")]
+Label = Annotated[str | None, typer.Option(help="A name to find the job by.")]
+IdempotencyKey = Annotated[
+    str | None, typer.Option(help="Handed in twice with one key, it is one job.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 PLAIN: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": True}

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from serve_app.asking import asking
-from serve_app.terminal import DEFAULT_URL, AsJson, Url, told_plainly
+from serve_app.terminal import DEFAULT_URL, AsJson, IdempotencyKey, Label, Url, Watch, told_plainly
 
 workflow = typer.Typer(
     name="workflow",
@@ -36,17 +36,13 @@ def run(
         typer.Option("--set", help="Value of a parameter; repeatable.", metavar="NAME=VALUE"),
     ] = None,
     version: Version = None,
-    watch: Annotated[
-        bool, typer.Option("--watch/--no-watch", help="Show how far it is, to its end.")
-    ] = False,
+    watch: Watch = False,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Folder for the images at the end.", file_okay=False),
     ] = None,
-    label: Annotated[str | None, typer.Option(help="A name to find the job by.")] = None,
-    idempotency_key: Annotated[
-        str | None, typer.Option(help="Handed in twice with one key, it is one job.")
-    ] = None,
+    label: Label = None,
+    idempotency_key: IdempotencyKey = None,
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
 ) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from serve_app.api.ab_fields import MAX_VARIANTS, MAX_WEIGHT, AbTestFields, CountFields
-from serve_app.api.ab_parsing import ALLOCATION, NAME, VARIANTS
+from serve_app.api.ab_parsing import ALLOCATION, VARIANTS
 from serve_app.api.documentation import ERROR_RESPONSES, Responses, object_schema, request_body
 from serve_app.api.model_fields import field_schemas
+from serve_app.api.names import NAME_PATTERN
 from serve_app.config import LimitsConfig
 from serve_app.workflows.ab_tests.ab_test import Metric, Unit
 from serve_app.workflows.ab_tests.verdict import Verdict
@@ -163,12 +164,11 @@ _EXAMPLES: dict[str, Any] = {
 
 def analysis_body(limits: LimitsConfig) -> dict[str, Any]:
     """The body of ``POST /v1/ab-tests/analyze``."""
-    name = f"^{NAME.pattern}$"
     counts = object_schema(field_schemas(CountFields, limits), [])
     named = {
         VARIANTS: {
             "type": "object",
-            "propertyNames": {"pattern": name},
+            "propertyNames": {"pattern": NAME_PATTERN},
             "additionalProperties": counts,
             "minProperties": 2,
             "maxProperties": MAX_VARIANTS,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from serve_app.api.ab_fields import (
     CountFields,
 )
 from serve_app.api.model_fields import below, parse_model
+from serve_app.api.names import NAME, NAME_IS
 from serve_app.config import LimitsConfig
 from serve_app.errors import InvalidRequest, MissingField
 from serve_app.workflows.ab_tests.ab_test import AbTest, Arm, Metric, Unit
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 VARIANTS = "variants"
 ALLOCATION = "allocation"
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 Counts = Mapping[str, CountFields]
 
@@ -89,8 +88,7 @@ def _counts(variants: Any, limits: LimitsConfig) -> Counts:
 def _counts_of(name: Any, values: Any, limits: LimitsConfig) -> CountFields:
     if not isinstance(name, str) or NAME.fullmatch(name) is None:
         raise InvalidRequest(
-            "The name of a variant must be 1 to 64 letters, digits, dots, dashes and underscores, "
-            "the first a letter or digit.",
+            f"The name of a variant must be {NAME_IS}.",
             f"{VARIANTS}.{str(name)[:64]}",
         )
     here = f"{VARIANTS}.{name}"

@@ -7,7 +7,9 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from serve_app.api.edit_parameters import single_line
-from serve_app.api.job_fields import NAME, IndependentFields, ItemFields, Name
+from serve_app.api.job_fields import IndependentFields, ItemFields, Name
+from serve_app.api.names import NAME_IS
+from serve_app.config import LONGEST_TARGET_SIDE, PLATFORM
 from serve_app.images.colour_names import hex_colour, parse_colour
 from serve_app.images.framing import Fit
 from serve_app.images.logo import Position
@@ -15,11 +17,11 @@ from serve_app.images.logo import Position
 MAX_COLOURS = 12
 MAX_STYLE = 300
 MAX_CAPTION = 120
-MAX_SIDE = 10_000
 NOT_ITS_OWN = frozenset({"size", "mask_box", "description"})
 """Fields of edits that a variation does not have: the formats decide them."""
 
-_PLATFORM = r"^[a-z0-9][a-z0-9_-]{0,31}$"
+
+_SIDE = f"a whole number from 16 to {LONGEST_TARGET_SIDE}"
 
 
 def _colour(text: str) -> str:
@@ -93,11 +95,11 @@ class TargetFields(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
-    name: Name = Field(description=f"{NAME}, unlike the name of another one")
-    platform: Annotated[str, Field(pattern=_PLATFORM)] = Field(
+    name: Name = Field(description=f"{NAME_IS}, unlike the name of another one")
+    platform: Annotated[str, Field(pattern=PLATFORM)] = Field(
         "custom",
         description="1 to 32 small letters, digits, dashes and underscores: the folder of its "
         "pictures",
     )
-    width: int = Field(ge=16, le=MAX_SIDE, description=f"a whole number from 16 to {MAX_SIDE}")
-    height: int = Field(ge=16, le=MAX_SIDE, description=f"a whole number from 16 to {MAX_SIDE}")
+    width: int = Field(ge=16, le=LONGEST_TARGET_SIDE, description=_SIDE)
+    height: int = Field(ge=16, le=LONGEST_TARGET_SIDE, description=_SIDE)

@@ -15,6 +15,7 @@ from serve_app.api.edit_parameters import (
     User,
     single_line,
 )
+from serve_app.api.names import NAME_IS, NAME_PATTERN
 from serve_app.edits.request import DEFAULT_PRIORITY
 from serve_app.workflows.ab_tests.ab_test import Metric
 from serve_app.workflows.jobs.job import JOB_ID, JobState
@@ -49,8 +50,6 @@ def _state(state: JobState) -> JobState:
 
 
 _Label = Annotated[str, AfterValidator(_label)]
-NAME = "1 to 64 letters, digits, dots, dashes and underscores, the first a letter or digit"
-NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 _OnFailure = Annotated[OnFailure, Field(strict=False)]
 
@@ -142,7 +141,7 @@ class VariantFields(DescribedFields):
 class ItemFields(DescribedFields):
     """An item of a job of many edits."""
 
-    name: Name | None = Field(None, description=f"{NAME}, unlike the name of another one")
+    name: Name | None = Field(None, description=f"{NAME_IS}, unlike the name of another one")
 
 
 class StepFields(ItemFields):

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from serve_app.api.job_fields import (
-    NAME,
-    NAME_PATTERN,
     DescribedFields,
     ItemFields,
     MatrixPrompts,
@@ -18,6 +15,7 @@ from serve_app.api.job_fields import (
 from serve_app.api.job_references import References
 from serve_app.api.masks import MASK, MASK_BOX
 from serve_app.api.model_fields import below, parse_model, refuse_unknown
+from serve_app.api.names import NAME, NAME_IS
 from serve_app.config import LimitsConfig
 from serve_app.errors import InvalidRequest, MissingField
 from serve_app.workflows.jobs.analyses import ORIGINAL
@@ -34,7 +32,6 @@ LEAST_VARIANTS = 2
 CONTACT_SHEET = "contact_sheet"
 """What lies beside the variants in an archive."""
 
-_NAME = re.compile(NAME_PATTERN)
 
 _OF_ITEMS = frozenset(ItemFields.model_fields) | {IMAGE, MASK}
 
@@ -100,9 +97,9 @@ class StepReader:
         for name, value in values.items():
             here = f"{path}.{name[:64]}"
             # Names become those of files, which not every system tells apart by their case.
-            if _NAME.fullmatch(name) is None or name.casefold() in taken:
+            if NAME.fullmatch(name) is None or name.casefold() in taken:
                 raise InvalidRequest(
-                    f"The name of a variant must be {NAME}, unlike that of another one, and "
+                    f"The name of a variant must be {NAME_IS}, unlike that of another one, and "
                     f"neither `{ORIGINAL}` nor `{CONTACT_SHEET}`.",
                     here,
                 )

@@ -16,10 +16,10 @@ from serve_app.workflows.jobs.job import JOB_ID, Job
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
-def known_job(job_id: str) -> str:
-    """``job_id``, if a job can have it; raises ``NotFound``."""
+def known_job(job_id: str, param: str | None = None) -> str:
+    """``job_id``, if a job can have it; raises ``NotFound``, about the field ``param``."""
     if JOB_ID.fullmatch(job_id) is None:
-        raise NotFound("There is no job with this id.")
+        raise NotFound("There is no job with this id.", param)
     return job_id
 
 

@@ -18,6 +18,7 @@ from serve_app.api.job_fields import JobFields
 from serve_app.api.job_parsing import ParsedJob, parse_job
 from serve_app.api.job_references import References
 from serve_app.api.model_fields import below, parse_model, refuse_unknown
+from serve_app.api.names import NAME, NAME_IS
 from serve_app.api.workflow_fields import ParameterFields, RunFields, WorkflowFields
 from serve_app.config import LimitsConfig
 from serve_app.errors import EditServiceError, InvalidRequest, PayloadTooLarge, UnknownField
@@ -25,19 +26,13 @@ from serve_app.workflows.jobs.plan import JobPlan
 from serve_app.workflows.saved.document import JOB, PARAMETERS, WorkflowDocument
 from serve_app.workflows.saved.parameter import Parameter, ParameterType
 
-WORKFLOW_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
 _PARAMETER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
 def check_name(name: str) -> None:
     """Raise ``InvalidRequest`` unless a workflow may be called ``name``."""
-    if WORKFLOW_NAME.fullmatch(name) is None:
-        raise InvalidRequest(
-            "`name` must be 1 to 64 letters, digits, dots, dashes and underscores, the first a "
-            "letter or digit.",
-            "name",
-        )
+    if NAME.fullmatch(name) is None:
+        raise InvalidRequest(f"`name` must be {NAME_IS}.", "name")
 
 
 def parse_document(values: Mapping[str, Any], limits: LimitsConfig) -> WorkflowDocument:

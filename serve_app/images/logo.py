@@ -76,6 +76,17 @@ def place_logo(
     return placed
 
 
+def taken_off_white(rgb: RGB, opacity: NDArray[np.uint8]) -> RGBA:
+    """Return the logo that was laid on white (height, width, 3) with its ``opacity`` (h, w).
+
+    Laid on white again it is ``rgb``: stored = white + opacity * (colour - white).
+    """
+    share = opacity[..., None].astype(np.float32) / 255.0
+    ink = (rgb.astype(np.float32) - 255.0 * (1.0 - share)) / np.maximum(share, 1 / 255)
+    colour = ink.round().clip(0, 255).astype(np.uint8)
+    return np.dstack((colour, opacity))
+
+
 def with_transparency(rgb: RGB) -> RGBA:
     """Return an opaque logo (height, width, 3) without the flat colour around it.
 

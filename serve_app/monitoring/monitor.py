@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,11 +10,10 @@ from typing import Any
 
 from serve_app.config import MonitorConfig
 from serve_app.monitoring.machine import Machine, MachineReading
+from serve_app.monitoring.repeating import Repeating
 from serve_app.monitoring.reporter import JobBacklog, Load, Report
 from serve_app.monitoring.summary import Facts, figures_of, summarise
 from serve_app.monitoring.window import WINDOW_S, Window
-
-logger = logging.getLogger(__name__)
 
 MOST_REPORTERS = 1024
 """Replicas that are remembered at most; the one that was silent longest is forgotten first."""
@@ -47,19 +45,15 @@ class ServiceMonitor:
         self._read_at = self._started
         self._requests = 0
         self._edits = 0
-        self._task: asyncio.Task[None] | None = None
+        self._sampling = Repeating(self.sample, config.interval_s, "the machine can't be read")
 
     def start(self) -> None:
         """Begin to sample the machine, once; needs the running event loop."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._regularly())
+        self._sampling.start()
 
     async def close(self) -> None:
         """Stop to sample."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        await self._sampling.stop()
         self._machine.close()
 
     async def record(self, report: Report) -> None:
@@ -118,11 +112,3 @@ class ServiceMonitor:
             if len(self._reporters) <= MOST_REPORTERS and self._reporters[name].at >= silent_before:
                 return
             del self._reporters[name]
-
-    async def _regularly(self) -> None:
-        while True:
-            try:
-                await self.sample()
-            except Exception as error:  # noqa: BLE001 whatever it is, it must not end the samples
-                logger.warning("the machine can't be read: %s", type(error).__name__)
-            await asyncio.sleep(self._config.interval_s)

@@ -18,6 +18,7 @@ from serve_app.config import MonitorConfig
 from serve_app.edits.result import EditOutcome
 from serve_app.errors import EditServiceError
 from serve_app.monitoring.activity import Activity
+from serve_app.monitoring.repeating import Repeating
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +84,9 @@ class Reporter:
         self._requests = 0
         self._edits = 0
         self._jobs = JobBacklog()
-        self._task: asyncio.Task[None] | None = None
+        self._reporting = Repeating(
+            self.push, config.interval_s, "a report is left for later", wait_first=True
+        )
 
     # What is counted.
 
@@ -122,15 +125,11 @@ class Reporter:
 
     def start(self) -> None:
         """Begin to report, once; needs the running event loop."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._regularly())
+        self._reporting.start()
 
     async def close(self) -> None:
         """Stop to report; what was counted since the last report is lost."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        await self._reporting.stop()
 
     async def push(self) -> bool:
         """Report what was not heard yet; false if the monitor is away.
@@ -159,11 +158,3 @@ class Reporter:
                 async with asyncio.timeout(self._config.answer_s):
                     self._jobs = await self._count_jobs()
         return self._jobs
-
-    async def _regularly(self) -> None:
-        while True:
-            await asyncio.sleep(self._config.interval_s)
-            try:
-                await self.push()
-            except Exception as error:  # noqa: BLE001 whatever it is, it must not end the reports
-                logger.warning("a report is left for later: %s", type(error).__name__)

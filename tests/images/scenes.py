@@ -17,12 +17,3 @@ def with_thing(width: int, height: int, box: Box) -> RGB:
     pixels = grey(width, height)
     pixels[box.area] = (210, 40, 30)
     return pixels
-
-
-def holds(outer: Box, inner: Box) -> bool:
-    return (
-        outer.left <= inner.left
-        and outer.top <= inner.top
-        and inner.right <= outer.right
-        and inner.bottom <= outer.bottom
-    )

@@ -4,10 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage import data
 
+from benchmarks.smart_crop import holds
 from serve_app.images.framing import Fit, Frame, crop_box, fitted, framed
 from serve_app.images.geometry import resize
 from serve_app.images.masks import Box
-from tests.images.scenes import grey, holds, with_thing
+from tests.images.scenes import grey, with_thing
 
 SIDE = st.one_of(st.integers(1, 48), st.sampled_from([97, 250, 400]))
 ASPECT = st.one_of(st.integers(1, 40), st.sampled_from([600, 1080, 1200, 1920]))

@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from serve_app.images.logo import RGBA, Position, place_logo, with_transparency
+from serve_app.images.logo import RGBA, Position, place_logo, taken_off_white, with_transparency
 from serve_app.images.pixels import RGB
 
 
@@ -140,3 +142,15 @@ def test_a_logo_without_a_flat_ground_or_without_anything_on_it_is_opaque(logo: 
     cut = with_transparency(logo)
     assert np.array_equal(cut[..., :3], logo)
     assert cut[..., 3].min() == 255
+
+
+@given(arrays(np.uint8, (5, 7, 3)), arrays(np.uint8, (5, 7)))
+def test_what_was_laid_on_white_is_taken_off_and_laid_on_it_again(
+    colours: NDArray[np.uint8], opacity: NDArray[np.uint8]
+) -> None:
+    share = opacity[..., None] / 255.0
+    on_white = np.rint(255.0 + share * (colours - 255.0)).astype(np.uint8)
+    logo = taken_off_white(on_white, opacity)
+    assert np.array_equal(logo[..., 3], opacity)
+    again = np.rint(255.0 + share * (logo[..., :3] - 255.0))
+    assert np.abs(again - on_white).max() <= 1

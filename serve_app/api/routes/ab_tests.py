@@ -13,9 +13,8 @@ from serve_app.api import ab_documentation as documentation
 from serve_app.api.ab_parsing import ParsedAbTest, parse_ab_test
 from serve_app.api.body import read_json
 from serve_app.api.context import Context
-from serve_app.errors import NotFound
+from serve_app.api.job_submission import known_job
 from serve_app.workflows.ab_tests.verdict import Verdict
-from serve_app.workflows.jobs.job import JOB_ID
 
 if TYPE_CHECKING:
     from serve_app.workflows.ab_tests.analysis import Analysis
@@ -33,14 +32,13 @@ def router(context: Context) -> APIRouter:
     )
     async def analyse_ab_test(request: Request) -> dict[str, Any]:
         parsed = parse_ab_test(await read_json(request), context.limits)
-        if parsed.job is not None and JOB_ID.fullmatch(parsed.job) is None:
-            raise NotFound("There is no job with this id.", "job")
-        earlier = [] if parsed.job is None else await context.jobs.analyses(parsed.job)
+        job = None if parsed.job is None else known_job(parsed.job, "job")
+        earlier = [] if job is None else await context.jobs.analyses(job)
         looks = sum(Verdict(one["verdict"]).concluded for one in earlier)
         analysis, picture = await asyncio.to_thread(_analysed, parsed, looks)
         answer = parsed.answer(analysis)
-        if parsed.job is not None:
-            await context.jobs.keep_analysis(parsed.job, answer)
+        if job is not None:
+            await context.jobs.keep_analysis(job, answer)
         if picture is not None:
             answer = answer | {"picture": {"b64_json": picture}}
         return answer

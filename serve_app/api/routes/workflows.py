@@ -16,8 +16,9 @@ from serve_app.api.documentation import ERROR_RESPONSES
 from serve_app.api.job_documentation import ACCEPTED_RESPONSES
 from serve_app.api.job_submission import accepted, bound, idempotency_key
 from serve_app.api.model_fields import parse_model
+from serve_app.api.names import NAME
 from serve_app.api.workflow_fields import VersionFields
-from serve_app.api.workflow_parsing import WORKFLOW_NAME, check_name, parse_run, parse_workflow
+from serve_app.api.workflow_parsing import check_name, parse_run, parse_workflow
 from serve_app.errors import NotFound
 
 RUN = "run"
@@ -94,6 +95,6 @@ def router(context: Context) -> APIRouter:
 
 
 def _known(name: str) -> str:
-    if WORKFLOW_NAME.fullmatch(name) is None:
+    if NAME.fullmatch(name) is None:
         raise NotFound("There is no workflow of this name.", "name")
     return name

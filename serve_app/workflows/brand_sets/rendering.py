@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from serve_app.config import BrandConfig
 from serve_app.images.caption import Place, draw_caption
 from serve_app.images.colour_names import parse_colour
@@ -15,7 +13,7 @@ from serve_app.images.encoding import encode
 from serve_app.images.fonts import Font, find_font
 from serve_app.images.framing import Fit, fitted
 from serve_app.images.geometry import resize, within
-from serve_app.images.logo import RGBA, place_logo, with_transparency
+from serve_app.images.logo import RGBA, place_logo, taken_off_white, with_transparency
 from serve_app.images.pixels import RGB, content_id
 from serve_app.quality.brand_colours import conformity
 from serve_app.workflows.brand_sets.plan import Brand, TargetFormat, Variation
@@ -109,9 +107,4 @@ class Artwork:
 def _cut_out(logo: RGB, opacity: RGB | None) -> RGBA:
     if opacity is None or opacity.min() == 255:
         return with_transparency(logo)
-    opacity = resize(opacity, (logo.shape[1], logo.shape[0]))
-    # It was laid on white when it was stored: colour = white + opacity * (colour - white).
-    share = opacity[..., :1].astype(np.float32) / 255.0
-    ink = (logo.astype(np.float32) - 255.0 * (1.0 - share)) / np.maximum(share, 1 / 255)
-    colour = ink.round().clip(0, 255).astype(np.uint8)
-    return np.concatenate([colour, opacity[..., :1]], axis=2)
+    return taken_off_white(logo, resize(opacity, (logo.shape[1], logo.shape[0]))[..., 0])

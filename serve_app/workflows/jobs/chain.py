@@ -93,7 +93,8 @@ class ChainRunner:
     async def _settle(
         self, job: Job, index: int, image_ids: Sequence[str], anchor_id: str, result: EditResult
     ) -> Settled:
-        first = await self._picture(job.plan.images[0])
+        first_id = job.plan.images[0]
+        first = await self._picture(first_id)
         made = (await self._inputs.decoded(result.png)).pixels
         replacement, kept = None, made
         step = job.plan.steps[index]
@@ -102,7 +103,7 @@ class ChainRunner:
         held = step.mask is not None or "mask_box" in step.parameters
         wanted = job.plan.repair_drift and not held and not reframed
         if wanted and result.verdict != Verdict.FAIL:
-            anchor = await self._picture(anchor_id)
+            anchor = first if anchor_id == first_id else await self._picture(anchor_id)
             laid = await asyncio.to_thread(lay_over, anchor, made, self._config)
             reframed = laid.reframed
             if laid.picture is not None:
