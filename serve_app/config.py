@@ -632,6 +632,50 @@ class DeploymentsConfig(Section):
         return self
 
 
+class Actors(Section):
+    """A fixed number of actors of one kind."""
+
+    number: PositiveInt = 1
+    num_cpus: float = Field(1.0, ge=0.0, description="CPUs of each.")
+    num_gpus: float = Field(0.0, ge=0.0, description="GPUs of each.")
+
+
+class BulkConfig(Section):
+    """How bulk runs use a cluster; none of it changes a result."""
+
+    editors: Actors = Actors(num_gpus=1.0)
+    loaders: Actors = Actors(num_cpus=0.5)
+    validators: Actors = Actors(num_cpus=0.5)
+    in_flight: PositiveInt | None = Field(
+        None, description="Rows at once in an editor; by default twice `engine.max_batch_size`."
+    )
+    block_rows: PositiveInt = Field(
+        8, description="Rows that are loaded and sent to an editor together."
+    )
+    object_store_bytes: PositiveInt | None = Field(
+        None, description="Ray's shared memory where a run starts Ray itself; Ray's own default."
+    )
+    attempts: PositiveInt = Field(
+        3, description="How often a row is tried while the parts that it needs are away."
+    )
+    lives: PositiveInt = Field(
+        2, description="Editors that may die over a row before it is given up."
+    )
+    hold_s: PositiveFloat = Field(
+        60.0,
+        description="A run in object storage that is silent for so long may be taken over, "
+        "seconds; in a folder that can be told at once.",
+    )
+    seconds_per_forward: PositiveFloat | None = Field(
+        None,
+        description="Seconds of one forward for one row, as full batches take; for estimates "
+        "before any row has run.",
+    )
+    price_per_hour: PositiveFloat | None = Field(
+        None, description="Price of one editor for an hour, in any currency; for estimates."
+    )
+
+
 class ServiceConfig(Section):
     """The whole service: the `args` of a Serve application."""
 
@@ -645,6 +689,7 @@ class ServiceConfig(Section):
     jobs: JobsConfig = JobsConfig()
     monitor: MonitorConfig = MonitorConfig()
     brand: BrandConfig = BrandConfig()
+    bulk: BulkConfig = BulkConfig()
     deployments: DeploymentsConfig = DeploymentsConfig()
 
     @property
@@ -660,6 +705,12 @@ class ServiceConfig(Section):
                 "requests would queue without end instead of being refused"
             )
         return self
+
+    @property
+    def bulk_in_flight(self) -> int:
+        """Rows of a bulk run at once in an editor: enough that the next batch is there."""
+        wanted = self.bulk.in_flight or 2 * self.engine.max_batch_size
+        return min(wanted, self.engine.max_pending_of_one)
 
     @model_validator(mode="after")
     def _watchers_leave_room(self) -> Self:

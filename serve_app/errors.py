@@ -76,10 +76,34 @@ class NotFound(EditServiceError):
     type = "invalid_request_error"
 
 
+class ImageNotFound(NotFound):
+    """404: there is no image at this place below the input root."""
+
+    code = "image_not_found"
+
+
 class ModelNotFound(NotFound):
     """404: this service runs another model."""
 
     code = "model_not_found"
+
+
+class UnusableManifest(InvalidRequest):
+    """The manifest of a bulk run as a whole can't be used, or a row of it can't be read."""
+
+    code = "unusable_manifest"
+
+
+class DuplicateId(InvalidRequest):
+    """Two rows of a manifest have one id."""
+
+    code = "duplicate_id"
+
+
+class OutsideInputRoot(InvalidRequest):
+    """A place that is not below the input root: it is never opened."""
+
+    code = "outside_input_root"
 
 
 class MethodNotAllowed(InvalidRequest):
@@ -95,6 +119,12 @@ class WrongState(EditServiceError):
     code = "wrong_state"
     status = 409
     type = "invalid_request_error"
+
+
+class RunRefused(WrongState):
+    """The output folder has another run in it, or one that is running."""
+
+    code = "run_refused"
 
 
 class IdempotencyKeyReused(InvalidRequest):

@@ -1,0 +1,1 @@
+"""Bulk runs: a manifest of edits on Ray Data, each row committed on its own."""
