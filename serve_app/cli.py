@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from serve_app.ab_command import ab
 from serve_app.asking import asking
+from serve_app.bulk_command import bulk
 from serve_app.edits.request import EditType, Quality
 from serve_app.edits.text_targets import TextTargets
 from serve_app.errors import EditServiceError
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.add_typer(jobs)
 app.add_typer(ab)
 app.add_typer(workflow)
+app.add_typer(bulk)
 
 
 @app.callback()

@@ -647,16 +647,15 @@ class BulkConfig(Section):
     loaders: Actors = Actors(num_cpus=0.5)
     validators: Actors = Actors(num_cpus=0.5)
     in_flight: PositiveInt | None = Field(
-        None, description="Rows at once in an editor; by default twice `engine.max_batch_size`."
-    )
-    block_rows: PositiveInt = Field(
-        8, description="Rows that are loaded and sent to an editor together."
+        None,
+        description="Rows in an editor at once, of which `engine.max_batch_size` are edited and "
+        "the others wait to fill up its batch; by default four times that many.",
     )
     object_store_bytes: PositiveInt | None = Field(
         None, description="Ray's shared memory where a run starts Ray itself; Ray's own default."
     )
-    attempts: PositiveInt = Field(
-        3, description="How often a row is tried while the parts that it needs are away."
+    patience_s: PositiveFloat = Field(
+        300.0, description="How long a row waits while storage or a validator is away, seconds."
     )
     lives: PositiveInt = Field(
         2, description="Editors that may die over a row before it is given up."
@@ -708,9 +707,10 @@ class ServiceConfig(Section):
 
     @property
     def bulk_in_flight(self) -> int:
-        """Rows of a bulk run at once in an editor: enough that the next batch is there."""
-        wanted = self.bulk.in_flight or 2 * self.engine.max_batch_size
-        return min(wanted, self.engine.max_pending_of_one)
+        """Rows of a bulk run that are in an editor at once."""
+        return max(
+            self.engine.max_batch_size, self.bulk.in_flight or 4 * self.engine.max_batch_size
+        )
 
     @model_validator(mode="after")
     def _watchers_leave_room(self) -> Self:

@@ -8,7 +8,7 @@ from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from serve_app.config import ServiceConfig
 from serve_app.errors import ConfigurationError
@@ -17,7 +17,9 @@ from serve_app.errors import ConfigurationError
 def read(file: Path) -> dict[str, Any]:
     """Read a configuration; raises ``ConfigurationError`` if it is no YAML mapping."""
     try:
-        content = yaml.safe_load(file.read_text())
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file} is not there, or can't be read as text.") from error
     except yaml.YAMLError as error:
         raise ConfigurationError(f"{file.name} is not valid YAML: {error}") from error
     if not isinstance(content, dict):
@@ -25,15 +27,41 @@ def read(file: Path) -> dict[str, Any]:
     return content
 
 
+def service_settings(file: Path) -> ServiceConfig:
+    """The service's own settings: a file of them alone, or a Serve configuration's first ones.
+
+    Raises ``ConfigurationError``.
+    """
+    content = read(file)
+    if _is_serves(content):
+        match content:
+            case {"applications": [{"args": dict() as content}, *_]}:
+                pass
+            case _:
+                raise ConfigurationError(f"{file} has no application with `args`.")
+    try:
+        return ServiceConfig.model_validate(content)
+    except ValidationError as error:
+        raise ConfigurationError(f"{file} can't be used: {error}") from error
+
+
+def _is_serves(content: Mapping[str, Any]) -> bool:
+    return "applications" in content
+
+
 def check(file: Path) -> list[ServiceConfig]:
     """Check a configuration against Serve's schema and ours; return each application's.
+
+    One that has the service's settings alone, as for bulk runs, is checked against ours.
 
     Serve itself accepts unknown keys silently, so they are looked for here. Raises
     ``ConfigurationError`` or pydantic's ``ValidationError``.
     """
+    content = read(file)
+    if not _is_serves(content):
+        return [service_settings(file)]
     from ray.serve.schema import ServeDeploySchema  # takes seconds, which ``read`` can do without
 
-    content = read(file)
     if unknown := list(_unknown_keys(content, ServeDeploySchema, "")):
         raise ConfigurationError(f"{file.name} has keys that Serve doesn't know: {unknown}.")
     schema = ServeDeploySchema.model_validate(content)

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -18,7 +17,7 @@ from serve_app.config import LimitsConfig, ServiceConfig
 from serve_app.edits.classification import classify
 from serve_app.edits.request import EditType
 from serve_app.edits.text_targets import NO_TEXT, TextTargets, wanted_text
-from serve_app.errors import ConfigurationError, InvalidRequest
+from serve_app.errors import InvalidRequest
 from serve_app.images.decoding import decode
 from serve_app.images.mask_reading import read_mask
 from serve_app.images.masks import Editable, require_usable
@@ -28,7 +27,7 @@ from serve_app.quality.case import Case
 from serve_app.quality.report import Check, CheckStatus, Report, Verdict
 from serve_app.quality.table import TABLE
 from serve_app.quality.validator import Validator
-from serve_app.serve_config import read
+from serve_app.serve_config import service_settings
 from serve_app.terminal import print_json
 
 _COLOURS = {
@@ -94,7 +93,7 @@ def run_validate(
     ``InvalidRequest`` for files that can't be read or used, ``ConfigurationError`` for such a
     configuration.
     """
-    settings = ServiceConfig() if config is None else _settings(config)
+    settings = ServiceConfig() if config is None else service_settings(config)
     if picture is not None:
         validation.require_kept(picture)
     case = validation.case(settings.limits)
@@ -114,19 +113,6 @@ def run_validate(
 
 
 # Files.
-
-
-def _settings(config: Path) -> ServiceConfig:
-    """The settings of a configuration's first application."""
-    match read(config):
-        case {"applications": [{"args": dict() as arguments}, *_]}:
-            pass
-        case _:
-            raise ConfigurationError(f"{config} has no application with `args`.")
-    try:
-        return ServiceConfig.model_validate(arguments)
-    except ValidationError as error:
-        raise ConfigurationError(f"{config} can't be used: {error}") from error
 
 
 def _read(file: Path, limits: LimitsConfig) -> RGB:

@@ -14,11 +14,12 @@ from serve_app.app import build
 from serve_app.cli import app
 from serve_app.config import PlanningConfig, ServiceConfig
 from serve_app.errors import ConfigurationError
-from serve_app.serve_config import check
+from serve_app.serve_config import check, read, service_settings
 from tests.conftest import ROOT
 
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 NAMES = [path.name for path in CONFIGS]
+OF_SERVICES = [path for path in CONFIGS if "applications" in read(path)]
 
 
 def changed(tmp_path: Path, *path: str | int, value: Any) -> Path:
@@ -33,8 +34,8 @@ def changed(tmp_path: Path, *path: str | int, value: Any) -> Path:
     return file
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=NAMES)
-def test_every_configuration_builds(path: Path) -> None:
+@pytest.mark.parametrize("path", OF_SERVICES, ids=lambda path: path.name)
+def test_every_configuration_of_a_service_builds(path: Path) -> None:
     (config,) = check(path)
     arguments = yaml.safe_load(path.read_text())["applications"][0]["args"]
     application = build(arguments)
@@ -42,8 +43,81 @@ def test_every_configuration_builds(path: Path) -> None:
     assert config.deployments.editor.num_gpus == (0 if path.name == "local.yaml" else 1)
 
 
+@pytest.mark.parametrize("path", CONFIGS, ids=NAMES)
+def test_the_services_own_settings_are_read_from_every_configuration(path: Path) -> None:
+    """So that a bulk run makes the very edits of a service."""
+    assert [service_settings(path)] == check(path)
+
+
+def test_a_bulk_run_needs_no_gpu_by_default() -> None:
+    config = service_settings(ROOT / "configs" / "bulk.yaml")
+    local = service_settings(ROOT / "configs" / "local.yaml")
+    assert config.bulk.editors.num_gpus == 0
+    assert config.model == local.model
+    assert config.bulk.seconds_per_forward is not None
+    # Together the actors are two CPUs.
+    pools = (config.bulk.editors, config.bulk.loaders, config.bulk.validators)
+    assert sum(pool.number * pool.num_cpus for pool in pools) <= 2
+
+
+def written(tmp_path: Path, content: str) -> Path:
+    file = tmp_path / "settings.yaml"
+    file.write_text(content, encoding="utf-8")
+    return file
+
+
+def test_settings_may_stand_alone(tmp_path: Path) -> None:
+    file = written(tmp_path, "planning: {num_inference_steps: 9}\n")
+    config = service_settings(file)
+    assert config == ServiceConfig(planning=PlanningConfig(num_inference_steps=9))
+    assert check(file) == [config]
+
+
+def test_settings_are_those_of_the_first_application(tmp_path: Path) -> None:
+    first, second = ({"args": {"planning": {"num_inference_steps": n}}} for n in (5, 6))
+    file = written(tmp_path, yaml.safe_dump({"applications": [first, second]}))
+    assert service_settings(file).planning.num_inference_steps == 5
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("planing: {}", "planing"),
+        ("planning: {num_inference_steps: 0}", "planning.num_inference_steps"),
+        ("bulk: {editors: {number: 0}}", "bulk.editors.number"),
+        ("bulk: {editor: {number: 1}}", "bulk.editor"),
+        ("http_options: {port: 80}", "http_options"),
+        ("applications: []", "no application with `args`"),
+        ("applications: [{name: x}]", "no application with `args`"),
+        ("applications: [{args: {planing: {}}}]", "planing"),
+        ("- planning", "must be a mapping"),
+        ("", "must be a mapping"),
+        ("planning: [", "not valid YAML"),
+    ],
+)
+def test_settings_that_can_not_be_used_are_told(tmp_path: Path, content: str, told: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"settings\.yaml") as refused:
+        service_settings(written(tmp_path, content))
+    assert told in refused.value.message
+
+
+def test_what_is_no_file_of_settings_is_told(tmp_path: Path) -> None:
+    binary = tmp_path / "binary.yaml"
+    binary.write_bytes(b"\xff\xfe")
+    for file in (tmp_path / "nowhere.yaml", tmp_path, binary):
+        for reading in (service_settings, check):
+            with pytest.raises(ConfigurationError, match="can't be read"):
+                reading(file)
+
+
+def test_wrong_settings_alone_are_told_by_the_command(tmp_path: Path) -> None:
+    run = CliRunner().invoke(app, ["check-config", str(written(tmp_path, "planing: {}"))])
+    assert run.exit_code == 1
+    assert "planing" in run.output
+
+
 def test_the_promised_configurations_are_there_and_explained() -> None:
-    promised = {"local", "single_gpu", "low_memory", "lightning", "cascade"}
+    promised = {"local", "single_gpu", "low_memory", "lightning", "cascade", "bulk"}
     assert {f"{name}.yaml" for name in promised} <= set(NAMES)
     explained = (ROOT / "configs" / "README.md").read_text()
     assert [name for name in NAMES if f"| `{name}` |" not in explained] == []

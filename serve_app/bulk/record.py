@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -9,6 +10,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from serve_app.bulk.row import Row
+from serve_app.edits.attempt import forwards
+from serve_app.edits.result import EditOutcome
 from serve_app.quality.table import TABLE
 
 CHECKS = tuple(rule.name for rule in TABLE)
@@ -26,9 +30,9 @@ class Status(StrEnum):
 class RowRecord:
     """How a row ended.
 
-    ``checks`` are values by name (those with a number). ``forwards`` are those of all
-    attempts together, and ``seconds`` from the row's turn in the editor to its end. ``image`` and ``record`` are places
-    below the output folder. ``ended_at`` is in seconds since 1970.
+    ``checks`` are values by name (those with a number). ``forwards`` are those of all attempts
+    together, and ``seconds`` from the row's place in the batch to its end. ``image`` and
+    ``record`` are places below the output folder. ``ended_at`` is in seconds since 1970.
     """
 
     row: int
@@ -89,3 +93,48 @@ SCHEMA = pa.schema(
     ]
 )
 """``RowRecord.to_json`` as Arrow has it."""
+
+
+def failed_record(row: Row, code: str, message: str) -> RowRecord:
+    """``row`` has ended without an image."""
+    return RowRecord(
+        row.number, row.id, Status.FAILED, time.time(), error_code=code, error_message=message
+    )
+
+
+def succeeded_record(
+    row: Row, outcome: EditOutcome, seconds: float, image: str, record: str
+) -> RowRecord:
+    """``row`` has ended with ``outcome``, which is at the places ``image`` and ``record``."""
+    result, facts = outcome.result, outcome.result.metadata
+    plan, report = facts["plan"], facts["report"]
+    return RowRecord(
+        row=row.number,
+        id=row.id,
+        status=Status.SUCCEEDED,
+        ended_at=time.time(),
+        verdict=result.verdict,
+        reasons=tuple(report["reasons"]),
+        checks={
+            check["name"]: float(check["value"])
+            for check in report["checks"]
+            if check["value"] is not None
+        },
+        edit_type=plan["edit_type"],
+        seed=result.seed,
+        true_cfg_scale=plan["true_cfg_scale"],
+        num_inference_steps=plan["num_inference_steps"],
+        attempts=result.attempts,
+        forwards=sum(
+            forwards(attempt["num_inference_steps"], attempt["true_cfg_scale"])
+            for attempt in facts["attempts"]
+        ),
+        seconds=round(seconds, 4),
+        cache=str(outcome.cache),
+        width=result.width,
+        height=result.height,
+        image=image,
+        record=record,
+        model=facts["model"]["name"],
+        model_revision=facts["model"]["revision"],
+    )

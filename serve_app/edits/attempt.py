@@ -6,6 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 
+def forwards(num_inference_steps: int, true_cfg_scale: float) -> int:
+    """Forward passes of the transformer: guidance takes two a step."""
+    return num_inference_steps * (2 if true_cfg_scale > 1.0 else 1)
+
+
 @dataclass(frozen=True, slots=True)
 class AttemptPlan:
     """The ``number``-th try (from 1) and every parameter in which tries may differ.
@@ -25,8 +30,8 @@ class AttemptPlan:
 
     @property
     def forwards(self) -> int:
-        """Forward passes of the transformer: guidance takes two a step."""
-        return self.num_inference_steps * (2 if self.true_cfg_scale > 1.0 else 1)
+        """Forward passes of the transformer."""
+        return forwards(self.num_inference_steps, self.true_cfg_scale)
 
     def to_json(self) -> dict[str, Any]:
         """What was planned, for the result's record."""

@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from serve_app.config import ServiceConfig, TypeParameters
+from serve_app.config import PlanningConfig, ServiceConfig, TypeParameters
 from serve_app.edits.attempt import AttemptPlan
 from serve_app.edits.classification import Classification, classify
 from serve_app.edits.content_key import (
@@ -110,6 +110,53 @@ class EditPlan:
         return decided
 
 
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """What is decided for a request without a look at its pixels; fields as in ``EditPlan``."""
+
+    prompt: str
+    negative_prompt: str
+    edit_type: EditType
+    reason: str
+    true_cfg_scale: float
+    num_inference_steps: int
+    quality: Quality
+    max_attempts: int
+    drafts: FewStepDrafts | None
+
+
+def decide(
+    request: EditRequest,
+    planning: PlanningConfig,
+    drafts: FewStepDrafts | None,
+    kind: Classification | None = None,
+) -> Decisions:
+    """Decide what ``request`` leaves open, for a model that makes ``drafts``, if it does.
+
+    ``kind`` is its edit type, if somebody knows better than the rules.
+    """
+    prompt = normalise_prompt(request.prompt)
+    kind = kind or _classified(request, prompt)
+    defaults: TypeParameters = getattr(planning.edit_types, kind.edit_type.value)
+    scale = _first(request.true_cfg_scale, planning.true_cfg_scale, defaults.true_cfg_scale)
+    quality = _first(request.quality, Quality(planning.quality))
+    # A request that sets these sets what the few-step model can't keep to.
+    asked = request.num_inference_steps is not None or request.true_cfg_scale is not None
+    return Decisions(
+        prompt=prompt,
+        negative_prompt=_first(request.negative_prompt, defaults.negative_prompt),
+        edit_type=kind.edit_type,
+        reason=kind.reason,
+        true_cfg_scale=float(scale),
+        num_inference_steps=_first(
+            request.num_inference_steps, planning.num_inference_steps, defaults.num_inference_steps
+        ),
+        quality=quality,
+        max_attempts=_first(request.max_attempts, _attempts(quality, planning)),
+        drafts=None if asked or quality is Quality.BEST else drafts,
+    )
+
+
 class Planner:
     """Plans edits for one model under one configuration; pure but for random seeds."""
 
@@ -131,34 +178,21 @@ class Planner:
         ``kind`` is its edit type, if somebody knows better than the rules. Raises
         ``UnusableAdapter`` if it names an adapter that the model doesn't have.
         """
-        prompt = normalise_prompt(request.prompt)
-        kind = kind or self._classify(request, prompt)
-        defaults: TypeParameters = getattr(self._planning.edit_types, kind.edit_type.value)
-        negative_prompt = _first(request.negative_prompt, defaults.negative_prompt)
-        scale = _first(
-            request.true_cfg_scale, self._planning.true_cfg_scale, defaults.true_cfg_scale
-        )
-        steps = _first(
-            request.num_inference_steps,
-            self._planning.num_inference_steps,
-            defaults.num_inference_steps,
-        )
-        quality = _first(request.quality, Quality(self._planning.quality))
-        max_attempts = _first(request.max_attempts, self._attempts(quality))
-        drafts = self._drafts(request, quality)
+        decided = decide(request, self._planning, self._model.drafts, kind)
+        max_attempts, drafts = decided.max_attempts, decided.drafts
         lora = request.lora
         adapter = None if lora is None else self._model.adapter(lora.name)
         facts = {
             **self._surroundings,
             **_mask_and_adapter(request, adapter),
-            **_words_and_drafts(request, quality, drafts),
+            **_words_and_drafts(request, decided.quality, drafts),
             **self._remedies(max_attempts),
             "images": [image.id for image in request.images],
-            "prompt": prompt,
-            "negative_prompt": negative_prompt,
-            "edit_type": kind.edit_type.value,
-            "true_cfg_scale": float(scale),
-            "num_inference_steps": steps,
+            "prompt": decided.prompt,
+            "negative_prompt": decided.negative_prompt,
+            "edit_type": decided.edit_type.value,
+            "true_cfg_scale": decided.true_cfg_scale,
+            "num_inference_steps": decided.num_inference_steps,
             "size": str(request.size),
             "max_attempts": max_attempts,
         }
@@ -166,31 +200,22 @@ class Planner:
         return EditPlan(
             key=content_key({**facts, "seed": seed}),
             request=request,
-            prompt=prompt,
-            negative_prompt=negative_prompt,
-            edit_type=kind.edit_type,
-            reason=kind.reason,
-            true_cfg_scale=float(scale),
-            num_inference_steps=steps,
+            prompt=decided.prompt,
+            negative_prompt=decided.negative_prompt,
+            edit_type=decided.edit_type,
+            reason=decided.reason,
+            true_cfg_scale=decided.true_cfg_scale,
+            num_inference_steps=decided.num_inference_steps,
             seed=seed,
             max_attempts=max_attempts,
             adapter=adapter,
-            quality=quality,
-            text=wanted_text(prompt, request.expected_text, request.old_text),
+            quality=decided.quality,
+            text=wanted_text(decided.prompt, request.expected_text, request.old_text),
             drafts=drafts,
             guidance_step=self._planning.guidance_step,
             more_steps=self._planning.more_steps,
             most_steps=self._most_steps,
         )
-
-    def _attempts(self, quality: Quality) -> int:
-        match quality:
-            case Quality.DRAFT:
-                return 1
-            case Quality.BEST:
-                return MAX_ATTEMPTS
-            case _:
-                return self._planning.max_attempts
 
     def _remedies(self, max_attempts: int) -> dict[str, Any]:
         """Facts that tell from the third attempt on: before, only seed and model change."""
@@ -200,16 +225,21 @@ class Planner:
         asks = planning.ask_model and self._model.answers
         return {"remedies": [planning.guidance_step, planning.more_steps, asks]}
 
-    def _drafts(self, request: EditRequest, quality: Quality) -> FewStepDrafts | None:
-        """How to draft; not at all if the request sets what the few-step model can't keep to."""
-        asked = request.num_inference_steps is not None or request.true_cfg_scale is not None
-        return None if asked or quality is Quality.BEST else self._model.drafts
 
-    @staticmethod
-    def _classify(request: EditRequest, prompt: str) -> Classification:
-        if request.edit_type == "auto":
-            return classify(prompt)
-        return Classification(request.edit_type, "The request names the edit type.")
+def _classified(request: EditRequest, prompt: str) -> Classification:
+    if request.edit_type == "auto":
+        return classify(prompt)
+    return Classification(request.edit_type, "The request names the edit type.")
+
+
+def _attempts(quality: Quality, planning: PlanningConfig) -> int:
+    match quality:
+        case Quality.DRAFT:
+            return 1
+        case Quality.BEST:
+            return MAX_ATTEMPTS
+        case _:
+            return planning.max_attempts
 
 
 def _mask_and_adapter(request: EditRequest, adapter: AdapterDescription | None) -> dict[str, Any]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from serve_app.edits.job import EditJob
-from serve_app.edits.request import ExactSize, require_size_of_masked
+from serve_app.edits.request import ExactSize, OutputSize, require_size_of_masked
 from serve_app.engine.load import Checkpoint
 from serve_app.engine.state import CanvasTask
 from serve_app.images.compositing import composite, feather_radius
@@ -57,6 +58,19 @@ class Protected:
         return composite(self.original, edited, self.editable, feather_radius(width, height))
 
 
+def canvases(
+    images: Sequence[RGB], size: OutputSize, checkpoint: Checkpoint
+) -> tuple[Canvas, tuple[Canvas, ...]]:
+    """Choose the output's canvas and one for each of ``images``; the first sets the output's."""
+    area, multiple = checkpoint.vae_area, checkpoint.multiple
+    place = Canvas.native if size == "native" else Canvas.fit
+    references = tuple(place(image.shape[1], image.shape[0], area, multiple) for image in images)
+    output = references[0]
+    if isinstance(size, ExactSize):
+        output = place(size.width, size.height, area, multiple)
+    return output, references
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """The output canvas of one edit, the size it is brought to, one canvas per input.
@@ -76,14 +90,7 @@ class Layout:
 
         Raises ``UnusableMask`` for a mask that doesn't fit to the image or to the size.
         """
-        area, multiple = checkpoint.vae_area, checkpoint.multiple
-        place = Canvas.native if job.size == "native" else Canvas.fit
-        references = tuple(
-            place(image.shape[1], image.shape[0], area, multiple) for image in job.images
-        )
-        output = references[0]
-        if isinstance(job.size, ExactSize):
-            output = place(job.size.width, job.size.height, area, multiple)
+        output, references = canvases(job.images, job.size, checkpoint)
         size = output.size if job.size == "native" else output.source_size
         # The first Qwen-Image-Edit shows the text encoder the reference itself.
         condition_area = checkpoint.condition_area if checkpoint.plus else None

@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Hashable
 
 import numpy as np
 import torch
@@ -15,9 +15,10 @@ from serve_app.config import EngineConfig, ModelConfig
 from serve_app.edits.job import EditedImage, EditJob, EditorEvent, Preview, Queued, StepDone
 from serve_app.edits.model import ModelDescription
 from serve_app.edits.question import Question, Reply
+from serve_app.edits.request import EditRequest
 from serve_app.engine.acceleration import accelerate_transformer, warm_up_canvases
 from serve_app.engine.answering import with_answers
-from serve_app.engine.canvas import Layout
+from serve_app.engine.canvas import Layout, canvases
 from serve_app.engine.device_loop import DeviceLoop
 from serve_app.engine.encode import has_reserved_token, prompt_length
 from serve_app.engine.load import Checkpoint, load_checkpoint
@@ -66,6 +67,13 @@ class Engine:
     async def describe(self) -> ModelDescription:
         """The loaded checkpoint."""
         return self._checkpoint.description
+
+    def company(self, request: EditRequest) -> Hashable:
+        """Equal for requests that can share the steps of a batch."""
+        pixels = [image.pixels for image in request.images]
+        output, references = canvases(pixels, request.size, self._checkpoint)
+        sizes = [(canvas.width, canvas.height) for canvas in (output, *references)]
+        return *sizes, request.lora
 
     def warm_up(self) -> None:
         """Run edits of the configured sizes, so that no caller pays for compiling them.

@@ -31,11 +31,10 @@ from serve_app.errors import EditFailed, EditServiceError
 from serve_app.images.encoding import OutputFormat, encode
 from serve_app.quality.case import Case
 from serve_app.quality.remedy import Remedy
-from serve_app.storage.results import ResultStore
 from serve_app.workflows.asking import answer_within
 from serve_app.workflows.deadline import Deadline, cut_short, time_limit_s
 from serve_app.workflows.flight import Flights
-from serve_app.workflows.ports import Cache, Editor, EventSink, Judge
+from serve_app.workflows.ports import Cache, Editor, EventSink, Judge, Results
 from serve_app.workflows.re_editing import ReEditObserver, Stop, Tried, next_attempt, observe
 from serve_app.workflows.record import Attempt, best_of, make_result
 
@@ -60,7 +59,7 @@ class EditWorkflow:
         editor: Editor,
         judge: Judge,
         cache: Cache,
-        results: ResultStore,
+        results: Results,
         config: ServiceConfig,
         observer: ReEditObserver | None = None,
     ) -> None:

@@ -17,7 +17,7 @@ from serve_app.storage.results import ResultStore
 from serve_app.storage.shared_cache import SharedCache
 from serve_app.workflows.edit import EditWorkflow
 from serve_app.workflows.gateway import EditGateway
-from serve_app.workflows.ports import Editor
+from serve_app.workflows.ports import Cache, Editor, Judge, Results
 
 
 class ThreadedJudge:
@@ -53,18 +53,24 @@ class ThreadedJudge:
 
 
 def assemble(
-    config: ServiceConfig, editor: Editor, cache: SharedCache | None = None
+    config: ServiceConfig,
+    editor: Editor,
+    cache: Cache | None = None,
+    *,
+    judge: Judge | None = None,
+    results: Results | None = None,
 ) -> EditGateway:
     """Put the same parts together that ``app.build`` spreads over deployments.
 
-    Several services in one process may share a ``cache``, and so their flights.
+    Several services in one process may share a ``cache``, and so their flights. Parts that are
+    given, which may be elsewhere, take the place of those that ``config`` describes.
     """
-    threaded = ThreadedJudge.open(config.quality, editor.ask)
+    judge = judge or ThreadedJudge.open(config.quality, editor.ask)
     workflow = EditWorkflow(
         editor,
-        threaded,
+        judge,
         cache or SharedCache.open(config.cache, config.storage.folder),
-        ResultStore(BlobStore(config.storage.root)),
+        results or ResultStore(BlobStore(config.storage.root)),
         config,
     )
-    return EditGateway(workflow, threaded, config)
+    return EditGateway(workflow, judge, config)

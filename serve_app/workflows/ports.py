@@ -65,6 +65,13 @@ class Cache(Protocol):
     async def abandon(self, lease: Lease) -> None: ...
 
 
+class Results(Protocol):
+    """Keeps finished edits."""
+
+    async def put(self, result: EditResult) -> None:
+        """Keep ``result``; raises ``NotReady`` where that can't be done."""
+
+
 class Router(Protocol):
     """Runs planned edits."""
 

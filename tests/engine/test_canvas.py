@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -20,18 +21,20 @@ from scipy.ndimage import gaussian_filter, maximum_filter, shift, zoom
 from skimage import data
 from skimage.registration import phase_cross_correlation
 
+from serve_app.config import EngineConfig
 from serve_app.edits.job import EditJob
-from serve_app.edits.request import ExactSize, LoraUse, OutputSize
+from serve_app.edits.request import EditRequest, ExactSize, LoraUse, OutputSize
 from serve_app.engine.canvas import Layout
 from serve_app.engine.decode import decode
-from serve_app.engine.encode import encode
+from serve_app.engine.encode import compatibility_key, encode
 from serve_app.engine.encoders import Encoders
+from serve_app.engine.engine import Engine
 from serve_app.engine.load import Checkpoint
 from serve_app.engine.state import Ticket
 from serve_app.errors import UnusableMask
 from serve_app.images.compositing import dilated, feather_radius
-from serve_app.images.masks import Box, from_box
-from serve_app.images.pixels import RGB
+from serve_app.images.masks import Box, EditMask, from_box
+from serve_app.images.pixels import RGB, DecodedImage
 from tests.engine.tasks import photo
 
 
@@ -78,6 +81,64 @@ def test_the_first_edit_family_shows_its_encoder_the_reference_itself(
 def test_an_adapter_goes_with_the_task(plus: Checkpoint) -> None:
     wanted = job(photo(1, 60, 60), lora=LoraUse("ink", 0.5))
     assert Layout.of(wanted, plus).task(wanted).lora == LoraUse("ink", 0.5)
+
+
+# Company
+
+# Few sizes, some of which have one canvas: that draws meet is what matters.
+company_sizes = st.sampled_from(
+    [(128, 128), (120, 126), (64, 64), (128, 96), (96, 128), (300, 200)]
+)
+requests = st.builds(
+    EditRequest,
+    st.lists(company_sizes, min_size=1, max_size=3).map(
+        lambda sizes: tuple(
+            DecodedImage(photo(n, *size), f"img-{n}") for n, size in enumerate(sizes)
+        )
+    ),
+    st.sampled_from(["make it blue", "make it red"]),
+    size=st.sampled_from(["auto", "native", ExactSize(128, 128), ExactSize(64, 100)]),
+    lora=st.none() | st.builds(LoraUse, st.sampled_from(["ink", "oil"]), st.sampled_from([0.5, 1])),
+)
+
+
+@pytest.fixture(scope="module")
+def engine(plus: Checkpoint) -> Iterator[Engine]:
+    engine = Engine(plus, EngineConfig())
+    yield engine
+    engine.close()
+
+
+@given(one=requests, other=requests, few_steps=st.tuples(st.booleans(), st.booleans()))
+def test_company_is_who_can_share_a_step(
+    engine: Engine,
+    plus: Checkpoint,
+    one: EditRequest,
+    other: EditRequest,
+    few_steps: tuple[bool, bool],
+) -> None:
+    """Whether they are drafts is not known of requests."""
+    keys = []
+    for request, few_step in zip((one, other), few_steps, strict=True):
+        images = [image.pixels for image in request.images]
+        wanted = job(*images, size=request.size, lora=request.lora, few_step=few_step)
+        task = Layout.of(wanted, plus).task(wanted)
+        keys.append(compatibility_key(plus, task)._replace(few_step=False))
+    assert (engine.company(one) == engine.company(other)) == (keys[0] == keys[1])
+    assert hash(engine.company(one)) == hash(engine.company(replace(one, prompt="x", seed=1)))
+
+
+def test_what_does_not_change_the_step_keeps_company(engine: Engine) -> None:
+    image = DecodedImage(photo(1, 128, 128), "img-1")
+    plain = EditRequest((image,), "x")
+    mask = EditMask.of_box(Box(0, 0, 9, 9), 128, 128)
+    for other in (
+        replace(plain, images=(DecodedImage(photo(2, 128, 128), "img-2"),)),
+        replace(plain, mask=mask),
+        replace(plain, num_inference_steps=9, true_cfg_scale=1.0, seed=3, user="shop"),
+    ):
+        assert engine.company(other) == engine.company(plain)
+    assert engine.company(replace(plain, images=(image, image))) != engine.company(plain)
 
 
 # Masks

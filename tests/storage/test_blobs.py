@@ -104,7 +104,7 @@ async def test_full_object_store_is_503(monkeypatch: pytest.MonkeyPatch) -> None
     def full(path: str, data: bytes) -> None:
         raise OSError(errno.ENOSPC, "full")
 
-    monkeypatch.setattr(store._fs, "pipe_file", full, raising=False)
+    monkeypatch.setattr(store._store._fs, "pipe_file", full, raising=False)
     with pytest.raises(NotReady):
         await store.put(NAME, b"")
 
@@ -128,16 +128,16 @@ def test_interrupted_write_leaves_nothing(tmp_path: Path) -> None:
 
 def test_home_is_expanded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert blobs.BlobStore("~/store")._root == str(tmp_path / "store")
+    assert blobs.BlobStore("~/store")._store.root == str(tmp_path / "store")
 
 
 def age(store: BlobStore, name: str, written_at: float) -> None:
     """Make a blob look as if it had been written at ``written_at``, seconds since 1970."""
-    path = store._path(name)
-    if store._local:
+    path = store._store._path(name)
+    if store._store.local is not None:
         os.utime(path, (written_at, written_at))
     else:
-        store._fs.store[path].created = datetime.fromtimestamp(written_at, UTC)
+        store._store._fs.store[path].created = datetime.fromtimestamp(written_at, UTC)
 
 
 def id_of(number: int) -> str:
@@ -230,7 +230,7 @@ async def test_times_are_read_as_each_file_system_tells_them(
     monkeypatch: pytest.MonkeyPatch, facts: dict[str, object], old: bool
 ) -> None:
     store = BlobStore(f"memory://{uuid.uuid4().hex}")
-    monkeypatch.setattr(store._fs, "find", lambda *_, **__: {f"x/{NAME}": facts}, raising=False)
+    monkeypatch.setattr(store._store._fs, "find", lambda *_, **__: {f"x/{NAME}": facts}, raising=False)
     assert await store.ids_before("results", 10.0) == ([ID] if old else [])
 
 
@@ -253,7 +253,7 @@ async def test_a_store_that_is_away_is_503_for_every_question(
     def away(*_: object, **__: object) -> None:
         raise ConnectionError("secret host")
 
-    monkeypatch.setattr(store._fs, method, away, raising=False)
+    monkeypatch.setattr(store._store._fs, method, away, raising=False)
     with pytest.raises(NotReady) as caught:
         await ask(store)
     assert "secret" not in caught.value.message

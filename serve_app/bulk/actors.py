@@ -1,0 +1,108 @@
+"""What a run has one or a few of, as Ray actors: the desk and the validators.
+
+They construct, delegate and translate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from serve_app.bulk.desk import Desk, MaxErrors, Stopped, Tally, Turn
+from serve_app.bulk.ledger import Ledger
+from serve_app.bulk.record import RowRecord
+from serve_app.config import QualityConfig
+from serve_app.deployments.calls import call, call_again
+from serve_app.edits.question import Ask, Question, Reply
+from serve_app.errors import NoAnswer
+from serve_app.quality.annotation import Judged
+from serve_app.quality.case import Case
+from serve_app.quality.judges import open_judge
+from serve_app.quality.opinion import with_opinion
+from serve_app.quality.repair import Mended
+from serve_app.storage.byte_store import ByteStore
+from serve_app.workflows.in_process import ThreadedJudge
+
+_BY_THE_EDITORS = "text_encoder"
+"""The judge that asks an editor's own model, so that editors ask it themselves."""
+
+
+class DeskActor:
+    """The desk of a run; it lives on the driver's node, and as long as the driver."""
+
+    def __init__(self, out: str, window: int, lives: int, max_errors: MaxErrors) -> None:
+        self._desk = Desk(Ledger(ByteStore(out)), window, lives, max_errors)
+
+    async def take(self, rows: Sequence[int]) -> int:
+        return await self._desk.take(rows)
+
+    async def begin(self, row: int) -> Turn:
+        return self._desk.begin(row)
+
+    async def end(self, record: RowRecord) -> None:
+        await self._desk.end(record)
+
+    async def stop(self, why: Stopped) -> None:
+        self._desk.stop(why)
+
+    async def tally(self) -> Tally:
+        return self._desk.tally()
+
+
+class DeskClient:
+    """The desk behind a handle, as ``editing.RowDesk``."""
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+
+    async def begin(self, row: int) -> Turn:
+        """Whether ``row`` is to be edited now."""
+        return Turn(await call("ledger", self._handle.begin.remote(row)))
+
+    async def end(self, record: RowRecord) -> None:
+        """Commit how a row ended."""
+        await call("ledger", self._handle.end.remote(record))
+
+
+class ValidatorActor:
+    """Judges attempts on CPUs."""
+
+    def __init__(self, config: QualityConfig) -> None:
+        if config.judge.kind == _BY_THE_EDITORS:
+            judge = config.judge.model_copy(update={"kind": "none"})
+            config = config.model_copy(update={"judge": judge})
+        self._judge = ThreadedJudge.open(config, _nobody)
+
+    async def mend(self, case: Case) -> Mended:
+        return await self._judge.mend(case)
+
+
+class ValidatorPool:
+    """The validators behind their handles, as the workflow's ``Judge``: the least busy is asked.
+
+    ``ask`` reaches the text encoder of the editor that has this pool.
+    """
+
+    def __init__(self, handles: Sequence[Any], config: QualityConfig, ask: Ask) -> None:
+        self._busy = dict.fromkeys(handles, 0)
+        asks = config.judge.kind == _BY_THE_EDITORS
+        self._own = open_judge(config, ask) if asks else None
+        self._patience_s = config.judge.patience_s
+
+    async def mend(self, case: Case) -> Mended:
+        """Judge, repair what can be, and judge again."""
+        case = await with_opinion(case, self._own, self._patience_s)
+        handle = min(self._busy, key=lambda one: self._busy[one])
+        self._busy[handle] += 1
+        try:
+            return await call_again("validator", lambda: handle.mend.remote(case))
+        finally:
+            self._busy[handle] -= 1
+
+    async def judge(self, case: Case, picture: bool) -> Judged:
+        """Rows are not asked about: nobody calls this."""
+        raise NotImplementedError
+
+
+async def _nobody(_question: Question) -> Reply:
+    raise NoAnswer("Validators of bulk runs ask nobody.")

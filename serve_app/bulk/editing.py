@@ -1,0 +1,114 @@
+"""One loaded row all the way: a place in the batch, the edit, its files, its line in the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Hashable
+from typing import Protocol
+
+from serve_app.bulk.desk import Turn, given_up
+from serve_app.bulk.loading import LoadedRow
+from serve_app.bulk.output import RowOutput
+from serve_app.bulk.record import RowRecord, failed_record, succeeded_record
+from serve_app.bulk.row import Row
+from serve_app.bulk.seats import Seats
+from serve_app.edits.request import EditRequest
+from serve_app.edits.result import EditOutcome
+from serve_app.errors import EditFailed, EditServiceError
+from serve_app.workflows.jobs.insisting import patiently
+
+logger = logging.getLogger(__name__)
+
+
+class Service(Protocol):
+    """Makes edits, as ``workflows.gateway.EditGateway`` does."""
+
+    async def edit(self, request: EditRequest) -> EditOutcome: ...
+
+
+class RowDesk(Protocol):
+    """The desk of the run, wherever it is."""
+
+    async def begin(self, row: int) -> Turn: ...
+
+    async def end(self, record: RowRecord) -> None: ...
+
+
+class Companies(Protocol):
+    """Tells who can share a batch, and whether there is still a device, as an engine does."""
+
+    def company(self, request: EditRequest) -> Hashable: ...
+
+    async def check(self) -> None: ...
+
+
+class RowEditor:
+    """Edits the rows that one editor is given; ``together`` of them are in its batch at once."""
+
+    def __init__(
+        self,
+        service: Service,
+        engine: Companies,
+        desk: RowDesk,
+        output: RowOutput,
+        together: int,
+        patience_s: float,
+    ) -> None:
+        self._service = service
+        self._engine = engine
+        self._desk = desk
+        self._output = output
+        self._seats = Seats(together)
+        self._patience_s = patience_s
+
+    async def run(self, loaded: LoadedRow) -> None:
+        """Edit a row and commit it; returns when it is durable, or when it is not its turn.
+
+        What is wrong with the row is committed, too. Raises ``NotReady`` if the output can't be
+        written, or if this editor can't edit any more: then the row has not ended.
+        """
+        request = None
+        try:
+            if loaded.error is None:
+                request = loaded.request()
+        except EditServiceError as error:
+            loaded = LoadedRow(loaded.row, error=(error.code, error.message))
+        if request is None:
+            await self._refuse(loaded)
+            return
+        async with self._seats.taken(self._engine.company(request)):
+            match await self._desk.begin(loaded.row.number):
+                case Turn.GO:
+                    await self._desk.end(await self._edited(loaded.row, request))
+                case Turn.GIVE_UP:
+                    lost = given_up()
+                    await self._desk.end(failed_record(loaded.row, lost.code, lost.message))
+
+    async def _refuse(self, loaded: LoadedRow) -> None:
+        if loaded.error is not None and await self._desk.begin(loaded.row.number) is not Turn.SKIP:
+            await self._desk.end(failed_record(loaded.row, *loaded.error))
+
+    async def _edited(self, row: Row, request: EditRequest) -> RowRecord:
+        began = time.monotonic()
+        try:
+            outcome = await self._outcome(request)
+        except EditServiceError as error:
+            await self._engine.check()  # or it is the device, and no fault of the row's
+            return failed_record(row, error.code, error.message)
+        except Exception:  # one row must not take the others with it
+            logger.exception("row %d could not be edited", row.number)
+            failed = EditFailed("The edit failed in a way it should not; the log says more.")
+            return failed_record(row, failed.code, failed.message)
+
+        async def put() -> tuple[str, str]:
+            return await asyncio.to_thread(self._output.put, row.id, outcome.result)
+
+        image, record = await patiently(put, self._patience_s, lambda: None, "writing a result")
+        return succeeded_record(row, outcome, time.monotonic() - began, image, record)
+
+    async def _outcome(self, request: EditRequest) -> EditOutcome:
+        return await patiently(
+            lambda: self._service.edit(request), self._patience_s, lambda: None, "a row"
+        )

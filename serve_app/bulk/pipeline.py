@@ -1,0 +1,193 @@
+"""The run on Ray: the source, the loaders, the editors, and what they call."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+import ray.data
+from ray.data import ActorPoolStrategy, DataContext
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from serve_app.bulk.actors import DeskActor, ValidatorActor
+from serve_app.bulk.desk import MaxErrors, Stopped, Tally
+from serve_app.bulk.pending import Pending
+from serve_app.bulk.stages import EditRows, Handles, LoadRows, RowSource
+from serve_app.config import Actors, ServiceConfig
+from serve_app.deployments.cache import Cache
+from serve_app.deployments.calls import translated
+from serve_app.errors import ConfigurationError
+
+logger = logging.getLogger(__name__)
+
+_SOURCE_CPUS = 0.05
+_LOADED_AHEAD = 4
+"""Rows that each loader has in hand."""
+
+
+@contextmanager
+def connected(config: ServiceConfig, address: str | None) -> Iterator[None]:
+    """Ray while the body runs: the cluster at ``address``, or one of this process alone.
+
+    A program that is connected already stays so. Raises ``ConfigurationError`` if there is no
+    such cluster, or if this machine has fewer GPUs than the editors need.
+    """
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    if ray.is_initialized():
+        yield
+        return
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    try:
+        if address is None:
+            # Shares of CPUs are only Ray's bookkeeping: a small machine must not wait for ever.
+            ray.init(
+                address="local",
+                num_cpus=max(os.cpu_count() or 1, math.ceil(_cpus(config))),
+                include_dashboard=False,
+                object_store_memory=config.bulk.object_store_bytes,
+                **quiet,
+            )
+            _require_gpus(config.bulk.editors)
+        else:
+            _join(address, quiet)
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _join(address: str, quiet: dict[str, Any]) -> None:
+    try:
+        ray.init(address=address, **quiet)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        logger.error("Ray at %s can't be joined: %s", address, error)
+        raise ConfigurationError(
+            f"There is no Ray cluster at {address}. Start one, or leave --address out.", "address"
+        ) from error
+
+
+def _cpus(config: ServiceConfig) -> float:
+    bulk = config.bulk
+    return _SOURCE_CPUS + sum(
+        pool.number * pool.num_cpus for pool in (bulk.editors, bulk.loaders, bulk.validators)
+    )
+
+
+def _require_gpus(editors: Actors) -> None:
+    wanted, there = editors.number * editors.num_gpus, ray.cluster_resources().get("GPU", 0.0)
+    if wanted > there:
+        raise ConfigurationError(
+            f"{editors.number} editors need {wanted:g} GPUs, and there are {there:g}. Change "
+            "`bulk.editors`.",
+            "bulk.editors",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is to be run, and where it goes."""
+
+    root: str
+    out: str
+    pending: Pending
+    max_errors: MaxErrors
+
+
+class Pipeline:
+    """One pass over the pending rows; it runs in the background from its creation on."""
+
+    def __init__(self, config: ServiceConfig, work: Work) -> None:
+        bulk = config.bulk
+        window = bulk.editors.number * config.bulk_in_flight + bulk.loaders.number * _LOADED_AHEAD
+        self._desk = _beside_the_driver(DeskActor).remote(
+            work.out, window, bulk.lives, work.max_errors
+        )
+        validators = [
+            ray.remote(ValidatorActor)
+            .options(num_cpus=bulk.validators.num_cpus, max_restarts=-1)
+            .remote(config.quality)
+            for _ in range(bulk.validators.number)
+        ]
+        cache = None
+        if bulk.editors.number > 1:
+            cache = _beside_the_driver(_class_of(Cache)).remote(config)
+        handles = Handles(self._desk, validators, cache)
+        self._dataset = _dataset(config, work, handles)
+        self._pool = ThreadPoolExecutor(1, "bulk")
+        self._running: Future[None] = self._pool.submit(self._run)
+
+    def tally(self) -> Tally:
+        """How far it is; raises ``EditServiceError`` if the desk is gone."""
+        with translated("ledger"):
+            tally: Tally = ray.get(self._desk.tally.remote())
+        return tally
+
+    def stop(self) -> None:
+        """Hand out no more rows; ``ended`` is true once those at the editors are done."""
+        self._desk.stop.remote(Stopped.INTERRUPTED)
+
+    def ended(self, within_s: float) -> bool:
+        """Whether it has ended, or does so within a time; raises what ended it early."""
+        with suppress(TimeoutError):
+            with translated("pipeline"):
+                self._running.result(within_s)
+            return True
+        return False
+
+    def _run(self) -> None:
+        for _ in self._dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
+            pass
+
+
+def _dataset(config: ServiceConfig, work: Work, handles: Handles) -> ray.data.Dataset:
+    bulk = config.bulk
+    context = DataContext.get_current()
+    context.enable_progress_bars = False  # there is one of our own
+    context.issue_detectors_config.detectors = []  # its advice is for who builds pipelines
+    context.target_max_block_size = 1  # bytes: every row is a block of its own
+    source = RowSource(work.out, work.pending, handles.desk)
+    rows = ray.data.read_datasource(source, override_num_blocks=1, num_cpus=_SOURCE_CPUS)
+    loaded = rows.map_batches(
+        LoadRows,
+        fn_constructor_args=(work.root, config),
+        **_pool(bulk.loaders, _LOADED_AHEAD),
+    )
+    return loaded.map_batches(
+        EditRows,
+        fn_constructor_args=(config, work.out, handles),
+        **_pool(bulk.editors, config.bulk_in_flight),
+    )
+
+
+def _pool(actors: Actors, at_once: int) -> dict[str, Any]:
+    """Options of a stage with a fixed number of actors, each with so many rows at once."""
+    return {
+        "batch_size": None,
+        "batch_format": "pyarrow",
+        "compute": ActorPoolStrategy(
+            size=actors.number,
+            max_concurrent_calls_per_actor=at_once,
+            max_tasks_in_flight_per_actor=at_once,
+        ),
+        "num_cpus": actors.num_cpus,
+        "num_gpus": actors.num_gpus,
+    }
+
+
+def _beside_the_driver(actor: Any) -> Any:
+    """An actor on the driver's node: where the output may be a folder, and Ray's head is."""
+    node = ray.get_runtime_context().get_node_id()
+    return ray.remote(actor).options(
+        num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)
+    )
+
+
+def _class_of(deployment: Any) -> Any:
+    """The plain class of a Serve deployment, which needs nothing of Serve."""
+    return deployment.func_or_class
