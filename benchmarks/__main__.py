@@ -20,6 +20,7 @@ PROGRAMS = (
     "workflows",
     "ab_tests",
     "smart_crop",
+    "bulk",
 )
 
 

@@ -45,7 +45,7 @@ class MaxErrors:
 
     def exceeded(self, failed: int, ended: int) -> bool:
         """Whether ``failed`` of ``ended`` rows are too many; a share needs 100 rows first."""
-        if self.number is not None and failed > self.number:
+        if self.number is not None and failed >= max(1, self.number):
             return True
         return (
             self.share is not None and ended >= _LEAST_FOR_A_SHARE and failed > self.share * ended

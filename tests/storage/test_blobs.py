@@ -230,7 +230,9 @@ async def test_times_are_read_as_each_file_system_tells_them(
     monkeypatch: pytest.MonkeyPatch, facts: dict[str, object], old: bool
 ) -> None:
     store = BlobStore(f"memory://{uuid.uuid4().hex}")
-    monkeypatch.setattr(store._store._fs, "find", lambda *_, **__: {f"x/{NAME}": facts}, raising=False)
+    monkeypatch.setattr(
+        store._store._fs, "find", lambda *_, **__: {f"x/{NAME}": facts}, raising=False
+    )
     assert await store.ids_before("results", 10.0) == ([ID] if old else [])
 
 

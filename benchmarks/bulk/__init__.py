@@ -1,0 +1,1 @@
+"""Bulk runs: their pace, their memory, what kills cost them, and a million rows."""
