@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import sys
@@ -108,9 +109,10 @@ def run(
         settings = service_settings(config)
         try:
             if dry_run:
-                show_dry_run(console, settings, order)
-                return
-            code = _run(settings, order, max_errors_of(max_errors), retry_failed, limit, address)
+                code = show_dry_run(console, settings, order)
+            else:
+                errors = max_errors_of(max_errors)
+                code = _run(settings, order, errors, retry_failed, limit, address)
         except InvalidRows as error:
             show_faults(notes, error.faults)
             raise
@@ -126,6 +128,8 @@ def _run(
     limit: int | None,
     address: str | None,
 ) -> int:
+    # Or Ray Data would start another Ray while one is being closed.
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
     from serve_app.bulk.desk import Stopped
     from serve_app.bulk.run import Wishes, run_bulk
     from serve_app.bulk_progress import bulk_progress

@@ -15,9 +15,15 @@ from serve_app.bulk.summary import Summary
 from serve_app.config import ServiceConfig
 from serve_app.terminal import PLAIN, VERDICT_STYLES, notes
 
+UNUSABLE = 2
+"""Exit status of what can't be run, as everywhere."""
 
-def show_dry_run(console: Console, config: ServiceConfig, order: Order) -> None:
-    """Check ``order`` and print what running it would do."""
+
+def show_dry_run(console: Console, config: ServiceConfig, order: Order) -> int:
+    """Check ``order`` and print what running it would do; returns an exit status.
+
+    It is 0 if it would run.
+    """
     with notes.status("checking the manifest") as status:
         plan = dry_run(
             config, order, lambda rows: status.update(f"checking the manifest, {rows:,} rows")
@@ -44,6 +50,7 @@ def show_dry_run(console: Console, config: ServiceConfig, order: Order) -> None:
         console.print(_sample(plan))
     if faults.count:
         show_faults(console, faults)
+    return UNUSABLE if faults.count and not order.skip_invalid else 0
 
 
 def show_faults(console: Console, faults: Faults) -> None:

@@ -25,6 +25,8 @@ from serve_app.serve_config import service_settings
 LOOP_ROWS = 150
 KILLS = 3
 FLAT = 1.05
+LATE = 200
+"""Rows before the end, while there are still some to hand out."""
 LOOK_S = 1.0
 SAMPLES = 15
 """Looks at the memory that a median is of."""
@@ -63,7 +65,7 @@ def _watched(console: Console, folder: Path, rows: int, details: dict[str, Any])
     before = loop.run(good_rows(LOOP_ROWS))
     console.print(f"{rows} rows in a bulk run …")
     running = Running(manifest, out)
-    early, late = _memory(running, rows // 4), _memory(running, rows - 50)
+    early, late = _memory(running, rows // 4), _memory(running, rows - LATE)
     whole_s = running.wait()
     after = loop.run(good_rows(LOOP_ROWS))
     lines = ledger(out)
@@ -115,7 +117,7 @@ def _watched(console: Console, folder: Path, rows: int, details: dict[str, Any])
             f"of {len(codes)}",
         ),
         Figure(
-            f"memory at row {rows - 50} / at row {rows // 4}, all processes of the run",
+            f"memory at row {rows - LATE} / at row {rows // 4}, all processes of the run",
             total,
             "x",
             Target(FLAT),
@@ -166,7 +168,10 @@ def _killed(
     beside = f"{results.num_rows} results, {images} images, {KILLS} kills with SIGKILL"
     succeeded = results["status"].to_pylist().count("succeeded")
     return [
-        Figure(f"rows lost of {rows}, killed {KILLS} times", rows - succeeded, "rows", Target(0), beside),
+        Figure(
+            f"rows lost of {rows}, killed {KILLS} times",
+            rows - succeeded, "rows", Target(0), beside,
+        ),
         Figure(
             "rows with two results",
             sum(count > 1 for count in lines.values()) + images - rows,

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from serve_app.bulk.desk import Desk, MaxErrors, Stopped, Tally, Turn
+from serve_app.bulk.desk import Desk, Granted, MaxErrors, Stopped, Tally, Turn
 from serve_app.bulk.ledger import Ledger
 from serve_app.bulk.record import RowRecord
 from serve_app.config import QualityConfig
 from serve_app.deployments.calls import call, call_again
 from serve_app.edits.question import Ask, Question, Reply
-from serve_app.errors import NoAnswer
+from serve_app.errors import EditServiceError, NoAnswer
 from serve_app.quality.annotation import Judged
 from serve_app.quality.case import Case
 from serve_app.quality.judges import open_judge
@@ -30,10 +30,10 @@ _BY_THE_EDITORS = "text_encoder"
 class DeskActor:
     """The desk of a run; it lives on the driver's node, and as long as the driver."""
 
-    def __init__(self, out: str, window: int, lives: int, max_errors: MaxErrors) -> None:
-        self._desk = Desk(Ledger(ByteStore(out)), window, lives, max_errors)
+    def __init__(self, out: str, last: int, window: int, lives: int, max_errors: MaxErrors) -> None:
+        self._desk = Desk(Ledger(ByteStore(out)), last, window, lives, max_errors)
 
-    async def take(self, rows: Sequence[int]) -> int:
+    async def take(self, rows: Sequence[int]) -> Granted | None:
         return await self._desk.take(rows)
 
     async def begin(self, row: int) -> Turn:
@@ -44,6 +44,12 @@ class DeskActor:
 
     async def stop(self, why: Stopped) -> None:
         self._desk.stop(why)
+
+    async def give_up(self, trouble: EditServiceError) -> None:
+        self._desk.give_up(trouble)
+
+    async def done(self) -> bytes:
+        return self._desk.done()
 
     async def tally(self) -> Tally:
         return self._desk.tally()
@@ -62,6 +68,10 @@ class DeskClient:
     async def end(self, record: RowRecord) -> None:
         """Commit how a row ended."""
         await call("ledger", self._handle.end.remote(record))
+
+    async def give_up(self, trouble: EditServiceError) -> None:
+        """Stop the run: no row can end."""
+        await call("ledger", self._handle.give_up.remote(trouble))
 
 
 class ValidatorActor:

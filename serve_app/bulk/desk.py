@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from serve_app.bulk.ledger import Ledger
 from serve_app.bulk.record import RowRecord, Status
-from serve_app.errors import ReplicaLost
+from serve_app.errors import EditServiceError, ReplicaLost
 
 _LEAST_FOR_A_SHARE = 100
 """Rows that must have ended before a share of failures means anything."""
@@ -34,6 +34,7 @@ class Stopped(StrEnum):
 
     INTERRUPTED = "interrupted"
     TOO_MANY_ERRORS = "too_many_errors"
+    TROUBLE = "trouble"  # what every row needs is away
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,8 @@ NO_LIMIT = MaxErrors()
 class Tally:
     """How far a run is: rows that ended in it, and those at an editor now.
 
-    ``began_at`` is when its first row began, in seconds since 1970.
+    ``began_at`` is when its first row began, in seconds since 1970. ``trouble`` is what keeps
+    every row from ending.
     """
 
     succeeded: int = 0
@@ -69,41 +71,64 @@ class Tally:
     verdicts: dict[str, int] = field(default_factory=dict)
     began_at: float | None = None
     stopped: Stopped | None = None
+    trouble: EditServiceError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """``rows`` are handed out, of the first ``looked_at`` that were asked for."""
+
+    rows: list[int]
+    looked_at: int
 
 
 class Desk:
     """Hands out the rows of one run, at most ``window`` at once. For one event loop.
 
-    A row over which ``lives`` editors died is given up.
+    Their numbers are at most ``last``. A row over which ``lives`` editors died is given up.
     """
 
-    def __init__(self, ledger: Ledger, window: int, lives: int, max_errors: MaxErrors) -> None:
+    def __init__(
+        self, ledger: Ledger, last: int, window: int, lives: int, max_errors: MaxErrors
+    ) -> None:
         self._ledger = ledger
         self._window = window
         self._lives = lives
         self._max_errors = max_errors
         self._out: set[int] = set()
+        self._done = bytearray(last + 1)  # a byte a row: sets would grow with the run
         self._begun: Counter[int] = Counter()
         self._moved = asyncio.Event()
         self._stopped: Stopped | None = None
+        self._trouble: EditServiceError | None = None
         self._began_at: float | None = None
         self._ended: Counter[Status] = Counter()
         self._verdicts: Counter[str] = Counter()
         self._starts = 0
 
-    async def take(self, rows: Sequence[int]) -> int:
-        """How many of ``rows``, the next ones in order, may be handed out; 0 ends the run.
+    async def take(self, rows: Sequence[int]) -> Granted | None:
+        """Which of ``rows``, the next ones in order, may be handed out; ``None`` ends the run.
 
-        Waits until there is a place for at least one.
+        Waits until there is a place. Those that ended, or are handed out already, are passed
+        over: a source that starts anew asks for them once more.
         """
         while self._stopped is None:
-            if places := self._window - len(self._out):
-                granted = rows[:places]
-                self._out.update(granted)
-                return len(granted)
+            places = self._window - len(self._out)
+            if places > 0:
+                return self._granted(rows, places)
             self._moved.clear()
             await self._moved.wait()
-        return 0
+        return None
+
+    def _granted(self, rows: Sequence[int], places: int) -> Granted:
+        granted: list[int] = []
+        for looked_at, row in enumerate(rows):
+            if len(granted) == places:
+                return Granted(granted, looked_at)
+            if not self._done[row] and row not in self._out:
+                self._out.add(row)
+                granted.append(row)
+        return Granted(granted, len(rows))
 
     def begin(self, row: int) -> Turn:
         """Whether ``row``, which has come to an editor, is to be edited now.
@@ -130,6 +155,7 @@ class Desk:
         if record.row not in self._out:  # it was sent twice, and the other one was faster
             return
         self._leave(record.row)
+        self._done[record.row] = 1
         self._ended[record.status] += 1
         if record.verdict is not None:
             self._verdicts[record.verdict] += 1
@@ -142,6 +168,15 @@ class Desk:
         self._stopped = self._stopped or why
         self._moved.set()
 
+    def give_up(self, trouble: EditServiceError) -> None:
+        """Stop, since no row can end: an editor can't start, or storage stays away."""
+        self._trouble = self._trouble or trouble
+        self.stop(Stopped.TROUBLE)
+
+    def done(self) -> bytes:
+        """One byte for each row from 0 to the last: 1 if it has ended in this run."""
+        return bytes(self._done)
+
     def tally(self) -> Tally:
         """How far the run is."""
         return Tally(
@@ -152,6 +187,7 @@ class Desk:
             verdicts=dict(self._verdicts),
             began_at=self._began_at,
             stopped=self._stopped,
+            trouble=self._trouble,
         )
 
     def _leave(self, row: int) -> None:
@@ -160,6 +196,6 @@ class Desk:
         self._moved.set()
 
 
-def given_up() -> ReplicaLost:
-    """What a row failed of that is given up."""
+def died_over() -> ReplicaLost:
+    """What a row failed of over which editors died."""
     return ReplicaLost("The editors that worked on this row died over it, so it was given up.")

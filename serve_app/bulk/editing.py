@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Hashable
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Protocol, TypeVar
 
-from serve_app.bulk.desk import Turn, given_up
+from serve_app.bulk.desk import Turn, died_over
 from serve_app.bulk.loading import LoadedRow
 from serve_app.bulk.output import RowOutput
 from serve_app.bulk.record import RowRecord, failed_record, succeeded_record
@@ -18,6 +18,8 @@ from serve_app.edits.request import EditRequest
 from serve_app.edits.result import EditOutcome
 from serve_app.errors import EditFailed, EditServiceError
 from serve_app.workflows.jobs.insisting import patiently
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -81,19 +83,22 @@ class RowEditor:
         async with self._seats.taken(self._engine.company(request)):
             match await self._desk.begin(loaded.row.number):
                 case Turn.GO:
-                    await self._desk.end(await self._edited(loaded.row, request))
+                    await self._end(await self._edited(loaded.row, request))
                 case Turn.GIVE_UP:
-                    lost = given_up()
-                    await self._desk.end(failed_record(loaded.row, lost.code, lost.message))
+                    lost = died_over()
+                    await self._end(failed_record(loaded.row, lost.code, lost.message))
 
     async def _refuse(self, loaded: LoadedRow) -> None:
         if loaded.error is not None and await self._desk.begin(loaded.row.number) is not Turn.SKIP:
-            await self._desk.end(failed_record(loaded.row, *loaded.error))
+            await self._end(failed_record(loaded.row, *loaded.error))
+
+    async def _end(self, record: RowRecord) -> None:
+        await self._patiently(lambda: self._desk.end(record), "the ledger")
 
     async def _edited(self, row: Row, request: EditRequest) -> RowRecord:
         began = time.monotonic()
         try:
-            outcome = await self._outcome(request)
+            outcome = await self._patiently(lambda: self._service.edit(request), "a row")
         except EditServiceError as error:
             await self._engine.check()  # or it is the device, and no fault of the row's
             return failed_record(row, error.code, error.message)
@@ -102,13 +107,10 @@ class RowEditor:
             failed = EditFailed("The edit failed in a way it should not; the log says more.")
             return failed_record(row, failed.code, failed.message)
 
-        async def put() -> tuple[str, str]:
-            return await asyncio.to_thread(self._output.put, row.id, outcome.result)
-
-        image, record = await patiently(put, self._patience_s, lambda: None, "writing a result")
+        image, record = await self._patiently(
+            lambda: asyncio.to_thread(self._output.put, row.id, outcome.result), "a result"
+        )
         return succeeded_record(row, outcome, time.monotonic() - began, image, record)
 
-    async def _outcome(self, request: EditRequest) -> EditOutcome:
-        return await patiently(
-            lambda: self._service.edit(request), self._patience_s, lambda: None, "a row"
-        )
+    async def _patiently(self, call: Callable[[], Awaitable[T]], what: str) -> T:
+        return await patiently(call, self._patience_s, lambda: None, what)

@@ -9,8 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-PREFIX = "input."
-"""What the parts of a run put before the names of a manifest's columns."""
+from serve_app.bulk.manifest.parts import INPUT
 
 _TAKEN = "input_"
 
@@ -29,9 +28,9 @@ class InputColumn:
 
     def of(self, part: pa.Table) -> pa.ChunkedArray:
         """The column of ``part``; nulls if the part doesn't have it."""
-        if PREFIX + self.name not in part.column_names:
+        if INPUT + self.name not in part.column_names:
             return pa.chunked_array([pa.nulls(part.num_rows, self.type)])
-        values = part[PREFIX + self.name]
+        values = part[INPUT + self.name]
         return _as_text(values) if self.as_text else values.cast(self.type)
 
 
@@ -48,13 +47,13 @@ def input_columns(
     types: dict[str, list[pa.DataType]] = {}
     for schema in schemas:
         for column in schema:
-            if column.name.startswith(PREFIX):
-                types.setdefault(column.name.removeprefix(PREFIX), []).append(column.type)
+            if column.name.startswith(INPUT):
+                types.setdefault(column.name.removeprefix(INPUT), []).append(column.type)
     types.pop("id", None)  # it is the row's id
     common = {name: _common_type(name, each) for name, each in types.items()}
     mixed = [name for name, each in types.items() if _differ(each) and common[name] is not None]
     if mixed:
-        unfit = _unfit({name: common[name] for name in mixed}, tables([PREFIX + m for m in mixed]))
+        unfit = _unfit({name: common[name] for name in mixed}, tables([INPUT + m for m in mixed]))
         common |= dict.fromkeys(unfit)
     shown = shown_names(types, taken)
     return [
@@ -96,9 +95,9 @@ def _unfit(common: dict[str, pa.DataType], parts: Iterator[pa.Table]) -> set[str
     unfit: set[str] = set()
     for part in parts:
         for name in common.keys() - unfit:
-            if PREFIX + name in part.column_names:
+            if INPUT + name in part.column_names:
                 try:
-                    part[PREFIX + name].cast(common[name])
+                    part[INPUT + name].cast(common[name])
                 except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
                     unfit.add(name)
     return unfit

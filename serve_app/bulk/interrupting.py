@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -18,7 +19,10 @@ class Interrupt:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Take signals as wishes while the body runs; in the main thread alone."""
+        """Take signals as wishes while the body runs; other threads than the first get none."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         before = {number: signal.signal(number, self._wish) for number in _SIGNALS}
         try:
             yield

@@ -17,7 +17,7 @@ from serve_app.bulk.row import Row
 from serve_app.config import LimitsConfig
 from serve_app.edits.recorded import recorded_request
 from serve_app.edits.request import EditRequest, require_size_of_masked
-from serve_app.errors import EditServiceError, PartFailed
+from serve_app.errors import EditServiceError, NotReady, PartFailed
 from serve_app.images.decode_pool import DecodePool
 from serve_app.images.masks import Box, EditMask, require_usable
 from serve_app.images.pixels import DecodedImage
@@ -103,10 +103,20 @@ class RowLoader:
         self._pool = DecodePool(limits)
 
     async def load(self, row: Row) -> LoadedRow:
-        """Read and decode what ``row`` names; whatever is wrong with it is in ``error``."""
+        """Read and decode what ``row`` names; whatever is wrong with it is in ``error``.
+
+        Raises ``NotReady`` while the storage is away, which is no fault of the row's.
+        """
         try:
-            images = tuple([await self._image(place) for place in row.images])
-            return LoadedRow(row, images, await self._mask(row, images[0]))
+            files = [await self._bytes(place) for place in row.images]
+            mask = None if row.mask is None else await self._bytes(row.mask)
+        except NotReady:
+            raise
+        except EditServiceError as error:
+            return LoadedRow(row, error=(error.code, error.message))
+        try:
+            images = tuple([await self._pool.decode(file, "image") for file in files])
+            return LoadedRow(row, images, await self._mask(row, mask, images[0]))
         except EditServiceError as error:
             return LoadedRow(row, error=(error.code, error.message))
         except Exception:  # one row must not take the others with it
@@ -118,12 +128,9 @@ class RowLoader:
         """Stop decoding."""
         self._pool.close()
 
-    async def _image(self, place: str) -> DecodedImage:
-        return await self._pool.decode(await self._bytes(place), "image")
-
-    async def _mask(self, row: Row, image: DecodedImage) -> EditMask | None:
-        if row.mask is not None:
-            mask = await self._pool.read_mask(await self._bytes(row.mask), "mask")
+    async def _mask(self, row: Row, file: bytes | None, image: DecodedImage) -> EditMask | None:
+        if file is not None:
+            mask = await self._pool.read_mask(file, "mask")
         elif (box := row.asked.get("mask_box")) is not None:
             mask = EditMask.of_box(Box(*box), image.width, image.height)
         else:

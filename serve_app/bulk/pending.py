@@ -16,7 +16,8 @@ from serve_app.bulk.row import Row
 from serve_app.errors import RunRefused
 from serve_app.storage.byte_store import ByteStore
 
-FOLDER = "rows"
+ROWS = "rows"
+"""Folder of the checked rows, as Parquet files in their order."""
 
 _OF_A_ROW = ["row", "id", "images", "mask", "asked"]
 
@@ -27,7 +28,7 @@ Numbers = NDArray[np.int64]
 def put_parts(store: ByteStore, parts: Sequence[bytes]) -> None:
     """Write the checked rows of a manifest; raises ``NotReady``."""
     for index, part in enumerate(parts):
-        store.put(f"{FOLDER}/{index:05d}.parquet", part)
+        store.put(f"{ROWS}/{index:05d}.parquet", part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class RowNumbers:
 def row_numbers(store: ByteStore) -> RowNumbers:
     """Read which rows there are; raises ``NotReady``, and ``RunRefused`` if they are damaged."""
     parts, refused = [], 0
-    for name in store.names(FOLDER):
+    for name in store.names(ROWS):
         table = _read(store, name, ["row", "error_code"])
         numbers = table["row"].to_numpy()
         fine = table["error_code"].is_null().to_numpy(zero_copy_only=False)
@@ -82,6 +83,15 @@ class Pending:
             if len(wanted):
                 parts.append((name, wanted))
         return cls(tuple(parts))
+
+    @property
+    def last(self) -> int:
+        """The highest of their numbers; 0 if there are none."""
+        return max((int(numbers[-1]) for _, numbers in self.parts), default=0)
+
+    def without(self, ended: Numbers) -> Pending:
+        """Those that are not among ``ended``."""
+        return Pending.of(RowNumbers(self.parts, 0), ended)
 
     def __len__(self) -> int:
         return sum(len(numbers) for _, numbers in self.parts)

@@ -7,10 +7,11 @@ import math
 import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import ray
 import ray.data
 from ray.data import ActorPoolStrategy, DataContext
@@ -18,12 +19,13 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from serve_app.bulk.actors import DeskActor, ValidatorActor
 from serve_app.bulk.desk import MaxErrors, Stopped, Tally
+from serve_app.bulk.forgetting import forget_blocks
 from serve_app.bulk.pending import Pending
 from serve_app.bulk.stages import EditRows, Handles, LoadRows, RowSource
 from serve_app.config import Actors, ServiceConfig
 from serve_app.deployments.cache import Cache
 from serve_app.deployments.calls import translated
-from serve_app.errors import ConfigurationError
+from serve_app.errors import ConfigurationError, PartFailed
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +108,7 @@ class Pipeline:
         bulk = config.bulk
         window = bulk.editors.number * config.bulk_in_flight + bulk.loaders.number * _LOADED_AHEAD
         self._desk = _beside_the_driver(DeskActor).remote(
-            work.out, window, bulk.lives, work.max_errors
+            work.out, work.pending.last, window, bulk.lives, work.max_errors
         )
         validators = [
             ray.remote(ValidatorActor)
@@ -117,7 +119,9 @@ class Pipeline:
         cache = None
         if bulk.editors.number > 1:
             cache = _beside_the_driver(_class_of(Cache)).remote(config)
+        self._actors = [self._desk, *validators, *([] if cache is None else [cache])]
         handles = Handles(self._desk, validators, cache)
+        self._pending = work.pending
         self._dataset = _dataset(config, work, handles)
         self._pool = ThreadPoolExecutor(1, "bulk")
         self._running: Future[None] = self._pool.submit(self._run)
@@ -132,13 +136,32 @@ class Pipeline:
         """Hand out no more rows; ``ended`` is true once those at the editors are done."""
         self._desk.stop.remote(Stopped.INTERRUPTED)
 
+    def left(self) -> Pending:
+        """The rows of this pass that have not ended."""
+        with translated("ledger"):
+            done = np.frombuffer(ray.get(self._desk.done.remote()), np.uint8)
+        return self._pending.without(np.flatnonzero(done))
+
     def ended(self, within_s: float) -> bool:
-        """Whether it has ended, or does so within a time; raises what ended it early."""
-        with suppress(TimeoutError):
-            with translated("pipeline"):
-                self._running.result(within_s)
-            return True
-        return False
+        """Whether it has ended, or does so within a time.
+
+        Raises what kept rows from ending, or ``PartFailed`` if Ray could not go on.
+        """
+        try:
+            self._running.result(within_s)
+        except TimeoutError:
+            return False
+        except Exception as error:
+            raise self.tally().trouble or PartFailed(
+                "Ray could not go on with this run; its logs say why. What has ended is kept: "
+                "the same command goes on from there."
+            ) from error
+        return True
+
+    def close(self) -> None:
+        """Let go of its actors; what Ray Data has goes with the last rows."""
+        for actor in self._actors:
+            ray.kill(actor)
 
     def _run(self) -> None:
         for _ in self._dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
@@ -150,12 +173,13 @@ def _dataset(config: ServiceConfig, work: Work, handles: Handles) -> ray.data.Da
     context = DataContext.get_current()
     context.enable_progress_bars = False  # there is one of our own
     context.issue_detectors_config.detectors = []  # its advice is for who builds pipelines
+    forget_blocks(context)
     context.target_max_block_size = 1  # bytes: every row is a block of its own
     source = RowSource(work.out, work.pending, handles.desk)
     rows = ray.data.read_datasource(source, override_num_blocks=1, num_cpus=_SOURCE_CPUS)
     loaded = rows.map_batches(
         LoadRows,
-        fn_constructor_args=(work.root, config),
+        fn_constructor_args=(work.root, config, handles.desk),
         **_pool(bulk.loaders, _LOADED_AHEAD),
     )
     return loaded.map_batches(

@@ -12,13 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from serve_app.bulk.input_columns import PREFIX, InputColumn, input_columns
+from serve_app.bulk.input_columns import InputColumn, input_columns
+from serve_app.bulk.manifest.parts import INPUT
+from serve_app.bulk.pending import ROWS
 from serve_app.bulk.record import CHECKS, Status
 from serve_app.storage.byte_store import ByteStore
 
 RESULTS = "results.parquet"
-ROWS = "rows"
-"""Folder of the checked rows."""
 
 _RENAMED = {
     "width": "output_width",
@@ -74,7 +74,7 @@ def write_results(store: ByteStore, records: pa.Table) -> int:
     with ExitStack() as stack:
         file: BinaryIO = stack.enter_context(store.writing(RESULTS))
         writer = stack.enter_context(pq.ParquetWriter(file, schema, compression="zstd"))
-        for part in parts.tables([*_OWN, *(PREFIX + column.name for column in inputs)]):
+        for part in parts.tables([*_OWN, *(INPUT + column.name for column in inputs)]):
             table = _results(part, records, inputs, schema)
             if table.num_rows:
                 writer.write_table(table, row_group_size=table.num_rows)

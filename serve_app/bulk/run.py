@@ -92,8 +92,10 @@ class _Run:
         pending = self._pending(numbers, records)
         stopped: Stopped | None = None
         if len(pending):
-            self._tell(total=len(pending) + records.num_rows, ended_before=records.num_rows)
-            stopped = self._run(pending, numbers, check_held)
+            again = len(pending) if self._wishes.retry_failed else 0
+            before = records.num_rows - again
+            self._tell(total=before + len(pending), ended_before=before)
+            stopped = self._run(pending, check_held)
             records = read_ledger(self._store)
         return self._written(record, records, stopped)
 
@@ -105,36 +107,46 @@ class _Run:
         failed = ended[np.asarray(records["status"].to_pylist()) == str(Status.FAILED)]
         return Pending.of(numbers, ended, only=failed, limit=limit)
 
-    def _run(
-        self, pending: Pending, numbers: RowNumbers, check_held: Callable[[], None]
-    ) -> Stopped | None:
+    def _run(self, pending: Pending, check_held: Callable[[], None]) -> Stopped | None:
         self._tell(phase="starting Ray")
         interrupt = Interrupt()
         with connected(self._config, self._wishes.address), interrupt.watched():
             while True:
-                tally = self._pass(pending, interrupt, check_held)
-                ran = tally.succeeded + tally.failed
-                if tally.stopped is not None or ran >= len(pending) or not ran:
+                tally, left = self._pass(pending, interrupt, check_held)
+                if tally.stopped is not None or not len(left) or len(left) == len(pending):
                     return tally.stopped
                 # Ray lost some on the way: they have not ended, and so they are run now.
-                logger.warning("%d rows got lost on the way", len(pending) - ran)
-                pending = self._pending(numbers, read_ledger(self._store))
+                logger.warning("%d rows got lost on the way", len(left))
+                pending = left
 
     def _pass(
         self, pending: Pending, interrupt: Interrupt, check_held: Callable[[], None]
-    ) -> Tally:
+    ) -> tuple[Tally, Pending]:
         work = Work(self._order.root, self._order.out, pending, self._wishes.max_errors)
         pipeline = Pipeline(self._config, work)
         self._tell(phase="loading the model")
+        try:
+            return self._watched(pipeline, interrupt, check_held), pipeline.left()
+        finally:
+            pipeline.close()
+
+    def _watched(
+        self, pipeline: Pipeline, interrupt: Interrupt, check_held: Callable[[], None]
+    ) -> Tally:
         stopping = False
         while not pipeline.ended(_LOOK_S):
             check_held()
             if interrupt.wished and not stopping:
                 stopping = True
                 pipeline.stop()
-            self._show(pipeline.tally())
+            tally = pipeline.tally()
+            self._show(tally)
+            if tally.trouble is not None and not tally.in_flight:
+                break
         tally = pipeline.tally()
         self._show(tally)
+        if tally.trouble is not None:
+            raise tally.trouble
         return tally
 
     def _show(self, tally: Tally) -> None:

@@ -12,6 +12,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -21,13 +22,14 @@ from ray.data.block import BlockMetadata
 
 from serve_app.bulk.actors import DeskClient, ValidatorPool
 from serve_app.bulk.editing import RowEditor
-from serve_app.bulk.loading import LoadedRow, RowLoader, row_facts, row_of
+from serve_app.bulk.loading import LOADED, LoadedRow, RowLoader, row_facts, row_of
 from serve_app.bulk.manifest.places import InputRoot
 from serve_app.bulk.output import NotByTheWorkflow, RowOutput
 from serve_app.bulk.pending import Pending
+from serve_app.bulk.row import Row
 from serve_app.config import ServiceConfig
 from serve_app.deployments.cache import CacheClient
-from serve_app.errors import NotReady
+from serve_app.errors import EditServiceError, NotReady
 from serve_app.storage.byte_store import ByteStore
 from serve_app.storage.shared_cache import SharedCache
 from serve_app.workflows.in_process import assemble
@@ -64,17 +66,16 @@ class RowSource(Datasource):
 
 def _reader(out: str, pending: Pending, desk: Any) -> Callable[[], Iterator[pa.Table]]:
     def read() -> Iterator[pa.Table]:
-        waiting = pending.rows(ByteStore(out))
-        asked: list[Any] = []
-        while True:
-            while len(asked) < _ASKED_FOR and (row := next(waiting, None)) is not None:
-                asked.append(row)
-            granted = ray.get(desk.take.remote([row.number for row in asked])) if asked else 0
-            if not granted:
+        rows = pending.rows(ByteStore(out))
+        asked: list[Row] = []
+        while asked := [*asked, *islice(rows, _ASKED_FOR - len(asked))]:
+            granted = ray.get(desk.take.remote([row.number for row in asked]))
+            if granted is None:
                 return
-            for row in asked[:granted]:
-                yield pa.table({"facts": [json.dumps(row_facts(row))]})
-            del asked[:granted]
+            for row in asked[: granted.looked_at]:
+                if row.number in granted.rows:
+                    yield pa.table({"facts": [json.dumps(row_facts(row))]})
+            del asked[: granted.looked_at]
 
     return read
 
@@ -82,12 +83,17 @@ def _reader(out: str, pending: Pending, desk: Any) -> Callable[[], Iterator[pa.T
 class LoadRows:
     """Reads and decodes what rows name."""
 
-    def __init__(self, root: str, config: ServiceConfig) -> None:
+    def __init__(self, root: str, config: ServiceConfig, desk: Any) -> None:
         self._loader = RowLoader(InputRoot(root), config.limits, config.bulk.patience_s)
+        self._desk = DeskClient(desk)
 
     async def __call__(self, table: pa.Table) -> pa.Table:
         rows = [row_of(json.loads(facts)) for facts in table["facts"].to_pylist()]
-        loaded = await asyncio.gather(*(self._loader.load(row) for row in rows))
+        try:
+            loaded = await asyncio.gather(*(self._loader.load(row) for row in rows))
+        except NotReady as error:
+            await self._desk.give_up(error)
+            return LOADED.empty_table()
         return pa.concat_tables([row.to_arrow() for row in loaded])
 
 
@@ -104,10 +110,13 @@ class EditRows:
     """One engine on one device, and the rows that it is sent."""
 
     def __init__(self, config: ServiceConfig, out: str, handles: Handles) -> None:
-        from serve_app.engine.engine import Engine
-
-        self._engine = Engine.load(config.model, config.engine, ask=config.asks_model)
-        self._engine.warm_up()
+        self._desk = DeskClient(handles.desk)
+        try:
+            self._engine = _engine(config)
+        except EditServiceError as error:
+            # Ray would try again and again, and not say why.
+            ray.get(handles.desk.give_up.remote(error))
+            raise
         gateway = assemble(
             config,
             self._engine,
@@ -120,7 +129,7 @@ class EditRows:
         self._rows = RowEditor(
             gateway,
             self._engine,
-            DeskClient(handles.desk),
+            self._desk,
             RowOutput(ByteStore(out)),
             config.engine.max_batch_size,
             config.bulk.patience_s,
@@ -130,11 +139,22 @@ class EditRows:
         loaded = [LoadedRow.from_arrow(table, index) for index in range(table.num_rows)]
         try:
             await asyncio.gather(*(self._rows.run(row) for row in loaded))
-        except NotReady:
-            try:
-                await self._engine.check()
-            except NotReady:
-                logger.exception("the editor can't edit any more, another one takes its place")
-                os._exit(1)  # what else would give the device back, and bring up a new one?
-            raise
+        except NotReady as error:
+            await self._leave_if_broken()
+            await self._desk.give_up(error)
         return _NOTHING
+
+    async def _leave_if_broken(self) -> None:
+        try:
+            await self._engine.check()
+        except NotReady:
+            logger.exception("this editor can't edit any more, another one takes its place")
+            os._exit(1)  # what else gives the device back, and makes Ray start another?
+
+
+def _engine(config: ServiceConfig) -> Any:
+    from serve_app.engine.engine import Engine
+
+    engine = Engine.load(config.model, config.engine, ask=config.asks_model)
+    engine.warm_up()
+    return engine

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from serve_app.bulk.desk import NO_LIMIT, Desk, MaxErrors, Stopped, Tally, Turn, given_up
+from serve_app.bulk.desk import NO_LIMIT, Desk, Granted, MaxErrors, Stopped, Tally, Turn, died_over
 from serve_app.bulk.ledger import Ledger, read_ledger
 from serve_app.bulk.record import RowRecord, Status
 from serve_app.errors import NotReady
@@ -39,10 +39,20 @@ class Notes:
         return [record.row for record in self.records]
 
 
+LAST = 5000
+"""The highest number of a row here."""
+
+
 def desk_of(
     notes: Notes, window: int = 8, lives: int = 2, max_errors: MaxErrors = NO_LIMIT
 ) -> Desk:
-    return Desk(notes, window, lives, max_errors)  # type: ignore[arg-type]
+    return Desk(notes, LAST, window, lives, max_errors)  # type: ignore[arg-type]
+
+
+async def granted(desk: Desk, *rows: int) -> list[int] | None:
+    """Which of ``rows`` are handed out; ``None`` at the end."""
+    taken = await desk.take(rows)
+    return None if taken is None else taken.rows
 
 
 def done(row: int, verdict: str | None = "pass") -> RowRecord:
@@ -56,7 +66,7 @@ def failed(row: int) -> RowRecord:
 async def ended(desk: Desk, *records: RowRecord) -> None:
     """Take the rows of ``records``, begin and end them."""
     for record in records:
-        assert await desk.take([record.row]) == 1
+        assert await granted(desk, record.row) == [record.row]
         assert desk.begin(record.row) is Turn.GO
         await desk.end(record)
 
@@ -66,25 +76,25 @@ async def ended(desk: Desk, *records: RowRecord) -> None:
 
 async def test_no_more_than_the_window_is_out() -> None:
     desk = desk_of(Notes(), window=3)
-    assert await desk.take([1, 2]) == 2
-    assert await desk.take([3, 4, 5]) == 1
-    waits = asyncio.create_task(desk.take([4, 5]))
+    assert await granted(desk, 1, 2) == [1, 2]
+    assert await desk.take([3, 4, 5]) == Granted([3], 1)
+    waits = asyncio.create_task(granted(desk, 4, 5))
     await asyncio.sleep(0)
     assert not waits.done()
     desk.begin(2)
     await desk.end(done(2))
-    assert await waits == 1
+    assert await waits == [4]
     assert desk.tally().in_flight == 0  # none of those that are out has come to an editor
 
 
 async def test_a_stop_ends_the_hand_out_for_whoever_waits() -> None:
     desk = desk_of(Notes(), window=1)
     await desk.take([1])
-    waits = asyncio.create_task(desk.take([2]))
+    waits = asyncio.create_task(granted(desk, 2))
     await asyncio.sleep(0)
     desk.stop(Stopped.INTERRUPTED)
-    assert await waits == 0
-    assert await desk.take([3]) == 0
+    assert await waits is None
+    assert await granted(desk, 3) is None
 
 
 async def test_after_a_stop_rows_at_an_editor_end_and_others_do_not_begin() -> None:
@@ -108,6 +118,25 @@ async def test_the_first_reason_to_stop_is_the_one_that_is_told() -> None:
     await desk.end(failed(1))
     desk.stop(Stopped.TOO_MANY_ERRORS)
     assert desk.tally().stopped is Stopped.INTERRUPTED
+
+
+async def test_trouble_that_no_row_can_help_stops_the_run() -> None:
+    desk = desk_of(Notes())
+    await desk.take([1])
+    trouble = NotReady("Storage is full.")
+    desk.give_up(trouble)
+    desk.give_up(NotReady("Something that came of it."))
+    assert desk.tally().trouble is trouble
+    assert desk.tally().stopped is Stopped.TROUBLE
+    assert await granted(desk, 2) is None
+
+
+async def test_a_source_that_starts_anew_is_not_given_rows_again() -> None:
+    desk = desk_of(Notes())
+    await ended(desk, done(1))
+    await desk.take([2])
+    assert await desk.take([1, 2, 3, 4]) == Granted([3, 4], 4)
+    assert [row for row, one in enumerate(desk.done()) if one] == [1]
 
 
 # Rows that come again
@@ -158,21 +187,21 @@ def test_a_row_over_which_editors_die_is_given_up(lives: int) -> None:
     asyncio.run(played())
 
 
-def test_what_a_row_is_told_that_is_given_up() -> None:
-    assert given_up().code == "replica_lost"
+def test_what_a_row_is_told_that_is_died_over() -> None:
+    assert died_over().code == "replica_lost"
 
 
 # Too many errors
 
 
-@pytest.mark.parametrize("most", [0, 1, 20])
-async def test_more_failed_rows_than_the_number_stop_the_run(most: int) -> None:
+@pytest.mark.parametrize("most", [1, 2, 20])
+async def test_so_many_failed_rows_stop_the_run(most: int) -> None:
     desk = desk_of(Notes(), max_errors=MaxErrors(number=most))
-    await ended(desk, done(1000), *(failed(row) for row in range(most)))
+    await ended(desk, done(1000), *(failed(row) for row in range(most - 1)))
     assert desk.tally().stopped is None
     await ended(desk, failed(most))
     assert desk.tally().stopped is Stopped.TOO_MANY_ERRORS
-    assert await desk.take([2000]) == 0
+    assert await granted(desk, 2000) is None
 
 
 @pytest.mark.parametrize(
@@ -223,12 +252,12 @@ async def test_a_row_that_the_ledger_does_not_take_has_not_ended() -> None:
     notes.away = False
     await desk.end(done(1))
     assert desk.tally().succeeded == 1
-    assert await desk.take([2]) == 1
+    assert await granted(desk, 2) == [2]
 
 
 async def test_what_ended_is_in_the_ledger() -> None:
     store = ByteStore(f"memory://{uuid.uuid4().hex}")
-    desk = Desk(Ledger(store), 4, 2, NO_LIMIT)
+    desk = Desk(Ledger(store), LAST, 4, 2, NO_LIMIT)
     await ended(desk, done(2), failed(1))
     assert read_ledger(store).select(["row", "status"]).to_pylist() == [
         {"row": 1, "status": "failed"},
@@ -268,10 +297,14 @@ class Runs(RuleBasedStateMachine):
     @rule(wanted=st.integers(1, 5))
     def take(self, wanted: int) -> None:
         rows = list(range(self.next_row, self.next_row + wanted))
-        granted = self.act(self.desk.take(rows))
-        assert granted == (0 if self.stopped else min(wanted, self.window - len(self.out)))
-        self.out.update(rows[:granted])
-        self.next_row += granted
+        taken = self.act(self.desk.take(rows))
+        if self.stopped:
+            assert taken is None
+            return
+        places = min(wanted, self.window - len(self.out))
+        assert taken == Granted(rows[:places], places)
+        self.out.update(taken.rows)
+        self.next_row += places
 
     @rule(row=st.integers(1, 12))
     def begin(self, row: int) -> None:

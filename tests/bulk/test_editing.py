@@ -99,7 +99,7 @@ class Run:
 
     def __init__(self, folder: Path, service: Service, device: Any = None) -> None:
         self.store = Flaky(str(folder / "out"))
-        self.desk = Desk(Ledger(self.store), 20, 2, NO_LIMIT)
+        self.desk = Desk(Ledger(self.store), 20, 20, 2, NO_LIMIT)
         self.at_desk = AtDesk(self.desk, self.store)
         self.rows = RowEditor(
             service,

@@ -6,9 +6,13 @@ import base64
 import io
 import json
 import os
+import random
+import re
+import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,11 +32,13 @@ from serve_app.bulk.run import Wishes, run_bulk
 from serve_app.bulk.summary import Summary
 from serve_app.config import ServiceConfig
 from serve_app.engine.miniature.samples import SAMPLES
+from serve_app.errors import EditServiceError
 from tests.bulk.s3 import S3, s3  # noqa: F401 - a fixture
 from tests.conftest import ROOT, Service, decoded, local_arguments
 
 pytestmark = pytest.mark.cluster
 
+README = (ROOT / "README.md").read_text()
 BULK = ROOT / "configs" / "bulk.yaml"
 SAMPLE_FILES = ROOT / "serve_app" / "samples"
 BATCH = 4
@@ -79,6 +85,13 @@ class Folder:
         files = sorted((self.out / "ledger").glob("*.jsonl"))
         files = [file for file in files if int(file.name.partition("-")[0]) >= since]
         return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
+    def require_each_once(self, count: int) -> None:
+        """Every row has ended once: in the ledger, in the results, in pictures."""
+        assert sorted(line["row"] for line in self.ledger()) == list(range(1, count + 1))
+        assert [row["status"] for row in self.results()] == ["succeeded"] * count
+        assert len(list((self.out / "images").rglob("*.png"))) == count
+        assert not list(self.out.rglob("*.tmp"))
 
 
 @pytest.fixture
@@ -167,6 +180,15 @@ def test_every_good_row_is_done_and_every_bad_one_told(mixed: tuple[Folder, Summ
     assert len({row["output_image"] for row in results} - {None}) == good
 
 
+def test_what_keeps_every_row_from_ending_is_told(folder: Folder) -> None:
+    folder.write(recolourings(2))
+    model = folder.config.model.model_copy(update={"checkpoint": str(folder.out / "nothing")})
+    folder.config = folder.config.model_copy(update={"model": model})
+    with pytest.raises(EditServiceError, match="checkpoint"):
+        folder.run()
+    assert folder.ledger() == []
+
+
 def test_stopped_by_errors_resumed_and_the_failed_tried_again(folder: Folder) -> None:
     late = [{"id": f"late {i}", "image": "late.png", "prompt": NIGHT, "seed": i} for i in range(30)]
     folder.write([*late, *recolourings(30)])
@@ -192,17 +214,18 @@ def test_stopped_by_errors_resumed_and_the_failed_tried_again(folder: Folder) ->
 class Process:
     """The command, in a process of its own with a Ray of its own."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, folder: Path = ROOT) -> None:
         command = [str(Path(sys.executable).parent / "qwen-edit"), "bulk", "run", *arguments]
         self._began = time.time_ns()
         environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
+        self._printed = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in clean_up
         self._process = subprocess.Popen(
             command,
+            cwd=folder,
             env=environment,
-            stdout=subprocess.PIPE,
+            stdout=self._printed,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            text=True,
         )
 
     def wait_for(self, folder: Folder, rows: int) -> None:
@@ -218,12 +241,15 @@ class Process:
         return self._process.wait()
 
     def output(self) -> str:
-        return self._process.communicate()[0]
+        """What it has printed so far."""
+        self._printed.seek(0)
+        return self._printed.read()
 
     def clean_up(self) -> None:
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
+        self._printed.close()
 
 
 Start = Callable[..., Process]
@@ -233,8 +259,8 @@ Start = Callable[..., Process]
 def process() -> Iterator[Start]:
     started: list[Process] = []
 
-    def start(*arguments: str) -> Process:
-        started.append(Process(*arguments))
+    def start(*arguments: str, folder: Path = ROOT) -> Process:
+        started.append(Process(*arguments, folder=folder))
         return started[-1]
 
     yield start
@@ -254,9 +280,8 @@ def test_two_editors_share_identical_rows_and_everything_is_in_an_object_store(
     fs.pipe_file(f"{path}/edits.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows).encode())
     root = ("--input-root", f"{s3.url}/photos")
     run = process(f"{s3.url}/edits.jsonl", f"{s3.url}/out", *root, "--config", str(BULK))
-    output = run.output()
-    assert run.ended() == 0, output
-    assert f"{s3.url}/out/report.html" in output
+    assert run.ended() == 0, run.output()
+    assert f"{s3.url}/out/report.html" in run.output()
     fs.invalidate_cache()
     results = pq.read_table(io.BytesIO(fs.cat_file(f"{path}/out/results.parquet"))).to_pylist()
     assert [row["id"] for row in results] == [row["id"] for row in rows]
@@ -265,6 +290,23 @@ def test_two_editors_share_identical_rows_and_everything_is_in_an_object_store(
     assert len({row["output_image"] for row in same}) == 10
     assert len({fs.cat_file(f"{path}/out/{row['output_image']}") for row in same}) == 1
     assert fs.exists(f"{path}/out/report.html")
+
+
+def test_the_readmes_commands_run(tmp_path: Path, process: Start) -> None:
+    """Letter by letter, from a folder in which its paths work."""
+    (tmp_path / "serve_app").symlink_to(ROOT / "serve_app")
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    lines = re.findall(r"^qwen-edit (bulk run serve_app/.*?) *(?:#.*)?$", README, re.MULTILINE)
+    first, second = (shlex.split(line)[2:] for line in lines)
+    dry = process(*first, folder=tmp_path)
+    assert dry.ended() == 0, dry.output()
+    assert "to be run" in dry.output()
+    assert not (tmp_path / "out").exists()
+    whole = process(*second, folder=tmp_path)
+    assert whole.ended() == 0, whole.output()
+    results = pq.read_table(tmp_path / "out" / "results.parquet").to_pylist()
+    assert {row["id"] for row in results} == set(SAMPLES)
+    assert (tmp_path / "out" / "report.html").is_file()
 
 
 def test_killed_and_resumed_every_row_is_there_once(folder: Folder, process: Start) -> None:
@@ -285,16 +327,24 @@ def test_killed_and_resumed_every_row_is_there_once(folder: Folder, process: Sta
     interrupted = process(*command)
     interrupted.wait_for(folder, 10)
     interrupted.signal(signal.SIGTERM)
-    output = interrupted.output()
-    assert interrupted.ended() == 130, output
-    assert "To go on:" in output
+    assert interrupted.ended() == 130, interrupted.output()
+    assert "To go on:" in interrupted.output()
     assert before < len(folder.ledger()) < count
 
+    folder.run()
+    folder.require_each_once(count)
+
+
+@pytest.mark.slow
+def test_two_thousand_rows_are_killed_three_times_at_random(folder: Folder, process: Start) -> None:
+    count, kills = 2000, 3
+    folder.write(recolourings(count))
+    command = (str(folder.manifest), str(folder.out), "--config", str(BULK))
+    for _ in range(kills):
+        killed = process(*command)
+        killed.wait_for(folder, random.randint(1, count // (kills + 1)))
+        killed.signal(signal.SIGKILL)
+        assert killed.ended() == -signal.SIGKILL
     last = process(*command)
-    output = last.output()
-    assert last.ended() == 0, output
-    assert sorted(line["row"] for line in folder.ledger()) == list(range(1, count + 1))
-    results = folder.results()
-    assert [row["status"] for row in results] == ["succeeded"] * count
-    assert len(list((folder.out / "images").rglob("*.png"))) == count
-    assert not list(folder.out.rglob("*.tmp"))
+    assert last.ended() == 0, last.output()
+    folder.require_each_once(count)

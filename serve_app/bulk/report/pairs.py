@@ -16,8 +16,8 @@ from PIL import Image
 
 from serve_app.bulk.estimate import shortened
 from serve_app.bulk.manifest.places import InputRoot
+from serve_app.bulk.pending import ROWS
 from serve_app.bulk.report.results_file import ResultsFile
-from serve_app.bulk.results import ROWS
 from serve_app.config import LimitsConfig
 from serve_app.errors import EditServiceError
 from serve_app.images.decoding import decode

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -136,7 +137,7 @@ SAMPLES: dict[str, Pair] = {
 def write_samples(
     folder: Annotated[Path, typer.Argument(help="Where the pictures go.", file_okay=False)],
 ) -> None:
-    """Write every scene as a PNG, and `scenes.json` with the instructions."""
+    """Write every scene as a PNG; `scenes.json` and `edits.csv` have the instructions."""
     folder.mkdir(parents=True, exist_ok=True)
     listed: list[dict[str, Any]] = []
     for name, pair in SAMPLES.items():
@@ -145,6 +146,11 @@ def write_samples(
         listed.append({"file": file, "prompt": pair.instruction, "edit_type": pair.edit_type.value})
     content = json.dumps(listed, indent=2, ensure_ascii=False)
     (folder / "scenes.json").write_text(content + "\n")
+    with (folder / "edits.csv").open("w", newline="", encoding="utf-8") as manifest:
+        rows = csv.writer(manifest, lineterminator="\n")
+        rows.writerow(("id", "image", "prompt", "edit_type"))
+        for name, entry in zip(SAMPLES, listed, strict=True):
+            rows.writerow((name, entry["file"], entry["prompt"], entry["edit_type"]))
 
 
 if __name__ == "__main__":

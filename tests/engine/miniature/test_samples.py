@@ -20,7 +20,8 @@ SHIPPED = ROOT / "serve_app" / "samples"
 
 def test_the_shipped_files_are_those_that_are_drawn(tmp_path: Path) -> None:
     write_samples(tmp_path)
-    assert (tmp_path / "scenes.json").read_text() == (SHIPPED / "scenes.json").read_text()
+    for listed in ("scenes.json", "edits.csv"):
+        assert (tmp_path / listed).read_text() == (SHIPPED / listed).read_text()
     for entry in json.loads((SHIPPED / "scenes.json").read_text()):
         drawn, shipped = (Image.open(folder / entry["file"]) for folder in (tmp_path, SHIPPED))
         assert np.abs(np.asarray(drawn, int) - np.asarray(shipped, int)).max() <= 1
