@@ -5,10 +5,13 @@ They construct, delegate and translate.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
-from serve_app.bulk.desk import Desk, Granted, MaxErrors, Stopped, Tally, Turn
+import psutil
+
+from serve_app.bulk.desk import Desk, DeskOptions, Granted, Stopped, Tally, Turn
 from serve_app.bulk.ledger import Ledger
 from serve_app.bulk.record import RowRecord
 from serve_app.config import QualityConfig
@@ -28,10 +31,15 @@ _BY_THE_EDITORS = "text_encoder"
 
 
 class DeskActor:
-    """The desk of a run; it lives on the driver's node, and as long as the driver."""
+    """The desk of a run, beside its ``driver`` (a process id) and not longer there than that.
 
-    def __init__(self, out: str, last: int, window: int, lives: int, max_errors: MaxErrors) -> None:
-        self._desk = Desk(Ledger(ByteStore(out)), last, window, lives, max_errors)
+    Ray takes seconds to end what a killed driver leaves, and by then another run may have begun
+    to do what this one would still commit.
+    """
+
+    def __init__(self, driver: int, out: str, options: DeskOptions) -> None:
+        self._driver = psutil.Process(driver)
+        self._desk = Desk(Ledger(ByteStore(out)), options)
 
     async def take(self, rows: Sequence[int]) -> Granted | None:
         return await self._desk.take(rows)
@@ -40,6 +48,7 @@ class DeskActor:
         return self._desk.begin(row)
 
     async def end(self, record: RowRecord) -> None:
+        self._leave_with_the_driver()
         await self._desk.end(record)
 
     async def stop(self, why: Stopped) -> None:
@@ -53,6 +62,14 @@ class DeskActor:
 
     async def tally(self) -> Tally:
         return self._desk.tally()
+
+    def _leave_with_the_driver(self) -> None:
+        try:
+            there = self._driver.is_running() and self._driver.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            there = False
+        if not there:
+            os._exit(1)
 
 
 class DeskClient:

@@ -82,21 +82,28 @@ class Granted:
     looked_at: int
 
 
-class Desk:
-    """Hands out the rows of one run, at most ``window`` at once. For one event loop.
+@dataclass(frozen=True, slots=True)
+class DeskOptions:
+    """What a desk goes by.
 
-    Their numbers are at most ``last``. A row over which ``lives`` editors died is given up.
+    Numbers of rows are at most ``last``, ``window`` of them are out at once, and one over which
+    ``lives`` editors died is given up.
     """
 
-    def __init__(
-        self, ledger: Ledger, last: int, window: int, lives: int, max_errors: MaxErrors
-    ) -> None:
+    last: int
+    window: int
+    lives: int = 2
+    max_errors: MaxErrors = NO_LIMIT
+
+
+class Desk:
+    """Hands out the rows of one run. For one event loop."""
+
+    def __init__(self, ledger: Ledger, options: DeskOptions) -> None:
         self._ledger = ledger
-        self._window = window
-        self._lives = lives
-        self._max_errors = max_errors
+        self._options = options
         self._out: set[int] = set()
-        self._done = bytearray(last + 1)  # a byte a row: sets would grow with the run
+        self._done = bytearray(options.last + 1)  # a byte a row: sets would grow with the run
         self._begun: Counter[int] = Counter()
         self._moved = asyncio.Event()
         self._stopped: Stopped | None = None
@@ -113,7 +120,7 @@ class Desk:
         over: a source that starts anew asks for them once more.
         """
         while self._stopped is None:
-            places = self._window - len(self._out)
+            places = self._options.window - len(self._out)
             if places > 0:
                 return self._granted(rows, places)
             self._moved.clear()
@@ -140,7 +147,7 @@ class Desk:
         if self._stopped is not None:
             self._leave(row)
             return Turn.SKIP
-        if self._begun[row] >= self._lives:
+        if self._begun[row] >= self._options.lives:
             return Turn.GIVE_UP
         self._begun[row] += 1
         self._starts += 1
@@ -160,7 +167,7 @@ class Desk:
         if record.verdict is not None:
             self._verdicts[record.verdict] += 1
         failed = self._ended[Status.FAILED]
-        if self._stopped is None and self._max_errors.exceeded(failed, self._ended.total()):
+        if self._stopped is None and self._options.max_errors.exceeded(failed, self._ended.total()):
             self.stop(Stopped.TOO_MANY_ERRORS)
 
     def stop(self, why: Stopped) -> None:

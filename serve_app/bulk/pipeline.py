@@ -18,7 +18,7 @@ from ray.data import ActorPoolStrategy, DataContext
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from serve_app.bulk.actors import DeskActor, ValidatorActor
-from serve_app.bulk.desk import MaxErrors, Stopped, Tally
+from serve_app.bulk.desk import DeskOptions, MaxErrors, Stopped, Tally
 from serve_app.bulk.forgetting import forget_blocks
 from serve_app.bulk.pending import Pending
 from serve_app.bulk.stages import EditRows, Handles, LoadRows, RowSource
@@ -107,9 +107,8 @@ class Pipeline:
     def __init__(self, config: ServiceConfig, work: Work) -> None:
         bulk = config.bulk
         window = bulk.editors.number * config.bulk_in_flight + bulk.loaders.number * _LOADED_AHEAD
-        self._desk = _beside_the_driver(DeskActor).remote(
-            work.out, work.pending.last, window, bulk.lives, work.max_errors
-        )
+        options = DeskOptions(work.pending.last, window, bulk.lives, work.max_errors)
+        self._desk = _beside_the_driver(DeskActor).remote(os.getpid(), work.out, options)
         validators = [
             ray.remote(ValidatorActor)
             .options(num_cpus=bulk.validators.num_cpus, max_restarts=-1)

@@ -11,7 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from serve_app.bulk.desk import NO_LIMIT, Desk, Granted, MaxErrors, Stopped, Tally, Turn, died_over
+from serve_app.bulk.desk import (
+    NO_LIMIT,
+    Desk,
+    DeskOptions,
+    Granted,
+    MaxErrors,
+    Stopped,
+    Tally,
+    Turn,
+    died_over,
+)
 from serve_app.bulk.ledger import Ledger, read_ledger
 from serve_app.bulk.record import RowRecord, Status
 from serve_app.errors import NotReady
@@ -46,7 +56,8 @@ LAST = 5000
 def desk_of(
     notes: Notes, window: int = 8, lives: int = 2, max_errors: MaxErrors = NO_LIMIT
 ) -> Desk:
-    return Desk(notes, LAST, window, lives, max_errors)  # type: ignore[arg-type]
+    options = DeskOptions(LAST, window, lives, max_errors)
+    return Desk(notes, options)  # type: ignore[arg-type]
 
 
 async def granted(desk: Desk, *rows: int) -> list[int] | None:
@@ -257,7 +268,7 @@ async def test_a_row_that_the_ledger_does_not_take_has_not_ended() -> None:
 
 async def test_what_ended_is_in_the_ledger() -> None:
     store = ByteStore(f"memory://{uuid.uuid4().hex}")
-    desk = Desk(Ledger(store), LAST, 4, 2, NO_LIMIT)
+    desk = Desk(Ledger(store), DeskOptions(LAST, 4))
     await ended(desk, done(2), failed(1))
     assert read_ledger(store).select(["row", "status"]).to_pylist() == [
         {"row": 1, "status": "failed"},

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serve_app.bulk.desk import NO_LIMIT, Desk, Stopped, Turn
+from serve_app.bulk.desk import Desk, DeskOptions, Stopped, Turn
 from serve_app.bulk.editing import RowEditor, Service
 from serve_app.bulk.ledger import Ledger, read_ledger
 from serve_app.bulk.loading import LoadedRow
@@ -99,7 +99,7 @@ class Run:
 
     def __init__(self, folder: Path, service: Service, device: Any = None) -> None:
         self.store = Flaky(str(folder / "out"))
-        self.desk = Desk(Ledger(self.store), 20, 20, 2, NO_LIMIT)
+        self.desk = Desk(Ledger(self.store), DeskOptions(20, 20))
         self.at_desk = AtDesk(self.desk, self.store)
         self.rows = RowEditor(
             service,
