@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from serve_app.config import ServiceConfig
-from serve_app.errors import InvalidRequest, UnusableManifest
+from serve_app.errors import InvalidRequest, NotReady, PartFailed, UnusableManifest
 from serve_app.serve_config import service_settings
-from serve_app.terminal import INTERRUPTED, console, notes, told_plainly
+from serve_app.terminal import INTERRUPTED, PLAIN, console, notes, told_plainly
 
 if TYPE_CHECKING:
     from serve_app.bulk.desk import MaxErrors
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 SOME_FAILED = 1
 TOO_MANY_ERRORS = 3
+TROUBLE = 4
 
 bulk = typer.Typer(
     name="bulk", help="Edit whole folders and tables of images.", no_args_is_help=True
@@ -74,7 +78,8 @@ def run(
     max_errors: Annotated[
         str | None,
         typer.Option(
-            help="Stop after so many failed rows (20), or that share of those that ended (5%).",
+            help="Stop after so many failed rows (20), or, from 100 rows on, if more than that "
+            "share of those that ended have failed (5%).",
             metavar="N|P%",
         ),
     ] = None,
@@ -98,7 +103,8 @@ def run(
     the images, `results.parquet` and `report.html`.
 
     Exits with 0 if all rows succeeded, 1 if some failed or are left, 2 if nothing could be run,
-    3 if --max-errors stopped it, 130 if it was interrupted.
+    3 if --max-errors stopped it, 4 if storage, validators or Ray went away, 130 if it was
+    interrupted.
     """
     from serve_app.bulk.manifest.source import Source
     from serve_app.bulk.preparing import InvalidRows, Order
@@ -108,10 +114,12 @@ def run(
         order = Order(Source(manifest, _prompts(prompt, prompts)), out, input_root, skip_invalid)
         settings = service_settings(config)
         try:
+            errors = max_errors_of(max_errors)
             if dry_run:
-                code = show_dry_run(console, settings, order)
+                code = show_dry_run(
+                    console, settings, order, limit=limit, retry_failed=retry_failed
+                )
             else:
-                errors = max_errors_of(max_errors)
                 code = _run(settings, order, errors, retry_failed, limit, address)
         except InvalidRows as error:
             show_faults(notes, error.faults)
@@ -137,8 +145,16 @@ def _run(
 
     command = shlex.join(["qwen-edit", *_to_go_on(sys.argv[1:])])
     wishes = Wishes(command, max_errors, retry_failed, limit, address)
-    with bulk_progress(notes) as told:
-        summary = run_bulk(config, order, wishes, told)
+    try:
+        with _sigterm_as_ctrl_c(), bulk_progress(notes) as told:
+            summary = run_bulk(config, order, wishes, told)
+    except KeyboardInterrupt:
+        notes.print(f"Stopped. To go on:\n  {command}", **PLAIN)
+        return INTERRUPTED
+    except (NotReady, PartFailed) as error:
+        notes.print(error.message, style="red", **PLAIN)
+        notes.print(f"What has ended is kept. To go on:\n  {command}", **PLAIN)
+        return TROUBLE
     show_summary(console, summary, order.out, command)
     match summary.stopped:
         case Stopped.INTERRUPTED:
@@ -147,6 +163,16 @@ def _run(
             return TOO_MANY_ERRORS
         case _:
             return SOME_FAILED if summary.failed or summary.left else 0
+
+
+@contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """Both let go of the output; while rows are edited both let those in flight end."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def max_errors_of(text: str | None) -> MaxErrors:

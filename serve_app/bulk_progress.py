@@ -12,7 +12,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from serve_app.bulk.progress import RunProgress, duration
+from serve_app.bulk.progress import RunProgress
+from serve_app.bulk.wording import duration
 from serve_app.terminal import PLAIN, VERDICT_STYLES
 
 _EVERY_S = 30.0

@@ -10,8 +10,8 @@ from rich.text import Text
 from serve_app.bulk.dry_run import DryRun, dry_run
 from serve_app.bulk.manifest.check import Faults
 from serve_app.bulk.preparing import Order
-from serve_app.bulk.progress import duration
 from serve_app.bulk.summary import Summary
+from serve_app.bulk.wording import duration
 from serve_app.config import ServiceConfig
 from serve_app.terminal import PLAIN, VERDICT_STYLES, notes
 
@@ -19,14 +19,25 @@ UNUSABLE = 2
 """Exit status of what can't be run, as everywhere."""
 
 
-def show_dry_run(console: Console, config: ServiceConfig, order: Order) -> int:
+def show_dry_run(
+    console: Console,
+    config: ServiceConfig,
+    order: Order,
+    *,
+    limit: int | None = None,
+    retry_failed: bool = False,
+) -> int:
     """Check ``order`` and print what running it would do; returns an exit status.
 
     It is 0 if it would run.
     """
     with notes.status("checking the manifest") as status:
         plan = dry_run(
-            config, order, lambda rows: status.update(f"checking the manifest, {rows:,} rows")
+            config,
+            order,
+            lambda rows: status.update(f"checking the manifest, {rows:,} rows"),
+            limit=limit,
+            retry_failed=retry_failed,
         )
     manifest, faults = plan.manifest, plan.manifest.faults
     _line(console, "rows", f"{manifest.rows:,}")

@@ -69,7 +69,7 @@ def test_the_help_tells_formats_and_exit_codes() -> None:
     assert (
         "0 if all rows succeeded, 1 if some failed or are left, 2 if nothing could be run" in text
     )
-    assert "3 if --max-errors stopped it, 130 if it was interrupted" in text
+    assert "3 if --max-errors stopped it, 4 if storage, validators or Ray went away, 130" in text
 
 
 def test_the_command_line_starts_without_what_is_heavy() -> None:
@@ -138,7 +138,7 @@ def test_bad_rows_are_told_by_their_numbers(folder: Path) -> None:
         (["photos", "out", "--prompts", "nowhere.txt"], "nowhere.txt can't be read"),
         (["good.jsonl", "out", "--config", "nowhere.yaml"], "nowhere.yaml is not there"),
         (["good.jsonl", "out", "--config", "good.jsonl"], "good.jsonl"),
-        (["good.jsonl", "nowhere://out"], "no storage of the kind"),
+        (["good.jsonl", "nowhere://out"], "The output folder must be a path"),
         (["good.jsonl", "out", "--max-errors", "some"], "--max-errors must be"),
         (["good.jsonl", "out", "--limit", "0"], "--limit"),
     ],
@@ -225,8 +225,9 @@ def test_a_run_that_storage_ends_is_told(runs: Runs, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr("serve_app.bulk.run.run_bulk", full)
     code, output = run("good.jsonl", "out")
-    assert code == 2
+    assert code == 4
     assert "Storage is full" in output
+    assert "To go on:" in output
 
 
 ONCE = [["--limit", "5"], ["--limit=5"], ["--retry-failed"], []]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from serve_app.bulk.progress import RecentRate, RunProgress, duration
+from serve_app.bulk.progress import RecentRate, RunProgress
 from serve_app.bulk_progress import bulk_progress, view
 
 EDITING = RunProgress("editing", 1000, rate=2.0)
@@ -101,24 +101,6 @@ def test_a_rate_is_between_the_slowest_and_the_fastest(steps: list[tuple[float, 
         return
     rates = [more / seconds for seconds, more in steps]
     assert min(rates) * 0.999 <= recent.rate <= max(rates) * 1.001
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"),
-    [
-        (0.0, "0 ms"),
-        (0.25, "250 ms"),
-        (0.9999, "1.0 s"),
-        (59.94, "59.9 s"),
-        (59.96, "1 min 0 s"),
-        (3599.7, "1 h 0 min"),
-        (3600 * 5 + 60 * 7, "5 h 7 min"),
-        (86399.0, "1 d 0 h"),
-        (86400 * 3 + 3600 * 4, "3 d 4 h"),
-    ],
-)
-def test_times_are_for_people(seconds: float, shown: str) -> None:
-    assert duration(seconds) == shown
 
 
 # Plain lines.

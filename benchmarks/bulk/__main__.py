@@ -1,4 +1,4 @@
-"""Bulk runs on the miniature: `python -m benchmarks.bulk`, half an hour on two cores."""
+"""Bulk runs on the miniature: `python -m benchmarks.bulk`, a quarter of an hour."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def _watched(console: Console, folder: Path, rows: int, details: dict[str, Any])
             f"of {len(codes)}",
         ),
         Figure(
-            f"memory at row {rows - LATE} / at row {rows // 4}, all processes of the run",
+            f"memory at row {rows - LATE} / at row {rows // 4}, driver and actors",
             total,
             "x",
             Target(FLAT),
@@ -174,11 +174,12 @@ def _killed(
         ),
         Figure(
             "rows with two results",
-            sum(count > 1 for count in lines.values()) + images - rows,
+            sum(count > 1 for count in lines.values()) + max(0, images - rows),
             "rows", Target(0), beside,
         ),
         Figure(
-            "edits done again after a kill, at most", max(at_editors), "edits", Target(most),
+            "edits done again after a kill: rows at editors then, at most",
+            max(at_editors), "edits", Target(most),
             f"editors x batch {most}; {', '.join(map(str, at_editors))} at the kills",
         ),
     ]  # fmt: skip

@@ -10,14 +10,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import psutil
+import ray
 
 from serve_app.bulk.desk import Desk, DeskOptions, Granted, Stopped, Tally, Turn
 from serve_app.bulk.ledger import Ledger
 from serve_app.bulk.record import RowRecord
 from serve_app.config import QualityConfig
-from serve_app.deployments.calls import call, call_again
+from serve_app.deployments.calls import call
 from serve_app.edits.question import Ask, Question, Reply
-from serve_app.errors import EditServiceError, NoAnswer
+from serve_app.errors import EditServiceError, NoAnswer, NotReady, ReplicaLost
 from serve_app.quality.annotation import Judged
 from serve_app.quality.case import Case
 from serve_app.quality.judges import open_judge
@@ -25,9 +26,13 @@ from serve_app.quality.opinion import with_opinion
 from serve_app.quality.repair import Mended
 from serve_app.storage.byte_store import ByteStore
 from serve_app.workflows.in_process import ThreadedJudge
+from serve_app.workflows.jobs.insisting import patiently
 
 _BY_THE_EDITORS = "text_encoder"
 """The judge that asks an editor's own model, so that editors ask it themselves."""
+
+_VALIDATORS_S = 2.0
+"""Pause before validators are asked again, seconds."""
 
 
 class DeskActor:
@@ -92,13 +97,17 @@ class DeskClient:
 
 
 class ValidatorActor:
-    """Judges attempts on CPUs."""
+    """Judges attempts on CPUs; what keeps it from that is told to the ``desk``."""
 
-    def __init__(self, config: QualityConfig) -> None:
+    def __init__(self, config: QualityConfig, desk: Any) -> None:
         if config.judge.kind == _BY_THE_EDITORS:
             judge = config.judge.model_copy(update={"kind": "none"})
             config = config.model_copy(update={"judge": judge})
-        self._judge = ThreadedJudge.open(config, _nobody)
+        try:
+            self._judge = ThreadedJudge.open(config, _nobody)
+        except EditServiceError as error:
+            ray.get(desk.give_up.remote(error))
+            raise
 
     async def mend(self, case: Case) -> Mended:
         return await self._judge.mend(case)
@@ -107,24 +116,37 @@ class ValidatorActor:
 class ValidatorPool:
     """The validators behind their handles, as the workflow's ``Judge``: the least busy is asked.
 
-    ``ask`` reaches the text encoder of the editor that has this pool.
+    ``ask`` reaches the text encoder of the editor that has this pool. Validators that are away
+    are waited for, ``patience_s`` seconds: an edit that is made must not be made again for them.
     """
 
-    def __init__(self, handles: Sequence[Any], config: QualityConfig, ask: Ask) -> None:
+    def __init__(
+        self, handles: Sequence[Any], config: QualityConfig, ask: Ask, patience_s: float
+    ) -> None:
         self._busy = dict.fromkeys(handles, 0)
         asks = config.judge.kind == _BY_THE_EDITORS
         self._own = open_judge(config, ask) if asks else None
-        self._patience_s = config.judge.patience_s
+        self._opinion_s = config.judge.patience_s
+        self._patience_s = patience_s
 
     async def mend(self, case: Case) -> Mended:
-        """Judge, repair what can be, and judge again."""
-        case = await with_opinion(case, self._own, self._patience_s)
-        handle = min(self._busy, key=lambda one: self._busy[one])
-        self._busy[handle] += 1
-        try:
-            return await call_again("validator", lambda: handle.mend.remote(case))
-        finally:
-            self._busy[handle] -= 1
+        """Judge, repair what can be, and judge again; raises ``NotReady`` if none can."""
+        case = await with_opinion(case, self._own, self._opinion_s)
+        return await patiently(
+            lambda: self._mend(case), self._patience_s, lambda: None, "judging a row"
+        )
+
+    async def _mend(self, case: Case) -> Mended:
+        for handle in sorted(self._busy, key=lambda one: self._busy[one]):
+            self._busy[handle] += 1
+            try:
+                mended: Mended = await call("validator", handle.mend.remote(case))
+            except ReplicaLost:
+                continue  # the next one
+            finally:
+                self._busy[handle] -= 1
+            return mended
+        raise NotReady("No validator answers.", None, _VALIDATORS_S)
 
     async def judge(self, case: Case, picture: bool) -> Judged:
         """Rows are not asked about: nobody calls this."""

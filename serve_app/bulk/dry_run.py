@@ -9,13 +9,14 @@ from serve_app.bulk.estimate import Estimate, PlannedEdit, estimate, mean_forwar
 from serve_app.bulk.ledger import read_ledger
 from serve_app.bulk.manifest.check import CheckedManifest
 from serve_app.bulk.preparing import Order, begun, checked
+from serve_app.bulk.record import Status
 from serve_app.config import ServiceConfig
 from serve_app.storage.byte_store import ByteStore
 
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """A checked manifest; ``ended`` rows are done in this output already, ``left`` are not."""
+    """A checked manifest; ``ended`` rows are done in this output, ``left`` would be run now."""
 
     manifest: CheckedManifest
     ended: int
@@ -25,17 +26,27 @@ class DryRun:
 
 
 def dry_run(
-    config: ServiceConfig, order: Order, told: Callable[[int], None] | None = None
+    config: ServiceConfig,
+    order: Order,
+    told: Callable[[int], None] | None = None,
+    *,
+    limit: int | None = None,
+    retry_failed: bool = False,
 ) -> DryRun:
-    """Check everything that is checked before a run.
+    """Check everything that is checked before a run of at most ``limit`` rows.
 
     Raises ``UnusableManifest``, and ``RunRefused`` if the output belongs to another run.
     """
+    order = order.absolute()
     store = ByteStore(order.out)
     records = None if begun(store, order, config) is None else read_ledger(store)
     manifest = checked(order, config, told)
     ended = 0 if records is None else records.num_rows
     left = max(0, manifest.rows - manifest.faults.count - ended)
+    if retry_failed:
+        statuses = [] if records is None else records["status"].to_pylist()
+        left = statuses.count(str(Status.FAILED))
+    left = left if limit is None else min(left, limit)
     forwards = mean_forwards(manifest.sample, config)
     return DryRun(
         manifest,

@@ -16,7 +16,7 @@ from serve_app.bulk.row import Row
 from serve_app.bulk.seats import Seats
 from serve_app.edits.request import EditRequest
 from serve_app.edits.result import EditOutcome
-from serve_app.errors import EditFailed, EditServiceError
+from serve_app.errors import EditFailed, EditServiceError, NotReady
 from serve_app.workflows.jobs.insisting import patiently
 
 T = TypeVar("T")
@@ -69,31 +69,33 @@ class RowEditor:
         """Edit a row and commit it; returns when it is durable, or when it is not its turn.
 
         What is wrong with the row is committed, too. Raises ``NotReady`` if the output can't be
-        written, or if this editor can't edit any more: then the row has not ended.
+        written, nothing can judge, or this editor can't edit any more: the row has not ended.
         """
-        request = None
+        row = loaded.row
         try:
-            if loaded.error is None:
-                request = loaded.request()
+            if loaded.error is not None:
+                await self._refuse(row, *loaded.error)
+                return
+            request = loaded.request()
+            async with self._seats.taken(self._engine.company(request)):
+                match await self._desk.begin(row.number):
+                    case Turn.GO:
+                        await self._end(await self._edited(row, request))
+                    case Turn.GIVE_UP:
+                        lost = died_over()
+                        await self._end(failed_record(row, lost.code, lost.message))
+        except NotReady:
+            raise
         except EditServiceError as error:
-            loaded = LoadedRow(loaded.row, error=(error.code, error.message))
-        if request is None:
-            await self._refuse(loaded)
-            return
-        async with self._seats.taken(self._engine.company(request)):
-            match await self._desk.begin(loaded.row.number):
-                case Turn.GO:
-                    await self._end(await self._edited(loaded.row, request))
-                case Turn.GIVE_UP:
-                    lost = died_over()
-                    await self._end(failed_record(loaded.row, lost.code, lost.message))
+            await self._refuse(row, error.code, error.message)
+        except Exception:  # one row must not take the others with it
+            logger.exception("row %d could not be edited", row.number)
+            failed = EditFailed("The edit failed in a way it should not; the log says more.")
+            await self._refuse(row, failed.code, failed.message)
 
-    async def _refuse(self, loaded: LoadedRow) -> None:
-        if loaded.error is not None and await self._desk.begin(loaded.row.number) is not Turn.SKIP:
-            await self._end(failed_record(loaded.row, *loaded.error))
-
-    async def _end(self, record: RowRecord) -> None:
-        await self._patiently(lambda: self._desk.end(record), "the ledger")
+    async def _refuse(self, row: Row, code: str, message: str) -> None:
+        if await self._desk.begin(row.number) is not Turn.SKIP:
+            await self._end(failed_record(row, code, message))
 
     async def _edited(self, row: Row, request: EditRequest) -> RowRecord:
         began = time.monotonic()
@@ -101,16 +103,16 @@ class RowEditor:
             outcome = await self._patiently(lambda: self._service.edit(request), "a row")
         except EditServiceError as error:
             await self._engine.check()  # or it is the device, and no fault of the row's
+            if isinstance(error, NotReady):
+                raise
             return failed_record(row, error.code, error.message)
-        except Exception:  # one row must not take the others with it
-            logger.exception("row %d could not be edited", row.number)
-            failed = EditFailed("The edit failed in a way it should not; the log says more.")
-            return failed_record(row, failed.code, failed.message)
-
         image, record = await self._patiently(
             lambda: asyncio.to_thread(self._output.put, row.id, outcome.result), "a result"
         )
         return succeeded_record(row, outcome, time.monotonic() - began, image, record)
+
+    async def _end(self, record: RowRecord) -> None:
+        await self._patiently(lambda: self._desk.end(record), "the ledger")
 
     async def _patiently(self, call: Callable[[], Awaitable[T]], what: str) -> T:
         return await patiently(call, self._patience_s, lambda: None, what)

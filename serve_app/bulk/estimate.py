@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from serve_app.bulk.row import Row
+from serve_app.bulk.wording import shortened
 from serve_app.config import ServiceConfig
 from serve_app.edits.attempt import AttemptPlan
 from serve_app.edits.model import FewStepDrafts
@@ -45,7 +46,6 @@ class PlannedEdit:
     id: str
     prompt: str
     edit_type: EditType
-    reason: str
     steps: int
     scale: float
     forwards: int
@@ -60,7 +60,6 @@ def planned(row: Row, config: ServiceConfig) -> PlannedEdit:
         id=row.id,
         prompt=shortened(decided.prompt, _PROMPT_CHARACTERS),
         edit_type=decided.edit_type,
-        reason=decided.reason,
         steps=steps,
         scale=scale,
         forwards=AttemptPlan(1, 0, decided.prompt, scale, steps).forwards,
@@ -102,12 +101,6 @@ def estimate(
         )
     seconds = rows * per_row / config.bulk.editors.number
     return Estimate(seconds, _price(seconds, config), basis)
-
-
-def shortened(text: str, characters: int) -> str:
-    """``text`` on one line, cut to ``characters`` with an ellipsis if it is longer."""
-    line = " ".join(text.split())
-    return line if len(line) <= characters else line[: characters - 1].rstrip() + "…"
 
 
 def _drafts(config: ServiceConfig) -> FewStepDrafts | None:

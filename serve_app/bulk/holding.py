@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -19,7 +20,9 @@ from serve_app.errors import NotReady, RunRefused
 from serve_app.storage.byte_store import ByteStore, storage_errors
 
 NAME = "run.lock"
+_GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})
+_TRIES = 10  # to lock a file that others remove
 _RENEWALS = 4  # of a lease, in the time after which it may be taken over
 _TAKEN = (
     "Another bulk run is writing to this folder. Wait for it to end, or choose another output "
@@ -31,24 +34,27 @@ class Held(Protocol):
     """An output folder that is this run's."""
 
     def check(self) -> None:
-        """Raise ``RunRefused`` if it is not any more. Asks nobody, so it takes no time."""
+        """Raise ``RunRefused`` if it is not any more, or ``NotReady`` if a folder is away.
+
+        Takes no time: of a folder one file is looked at, and object storage isn't asked.
+        """
 
 
 @contextmanager
 def hold(store: ByteStore, silent_s: float) -> Iterator[Held]:
     """Keep other runs from writing to ``store`` until the end of the block.
 
-    A folder is free as soon as its holder has died. In object storage another run may take
-    over what was silent for ``silent_s`` seconds; a run that was cut off for nearly so long
-    is told by ``check`` that it must stop.
+    A folder is free as soon as its holder has died; a run whose lock file is removed or replaced
+    has lost it. In object storage another run may take over what was silent for ``silent_s``
+    seconds, and a run that was cut off for nearly so long has lost it. ``check`` tells.
 
     Raises:
         RunRefused: Another run has it.
         NotReady: Storage is away.
     """
     if store.local is not None:
-        with _locked(store.local / NAME):
-            yield _Locked()
+        with _locked(store.local / NAME) as lock:
+            yield lock
         return
     lease = Lease(store, silent_s)
     lease.take()
@@ -59,23 +65,51 @@ def hold(store: ByteStore, silent_s: float) -> Iterator[Held]:
 # A folder: the system gives the lock back when its holder dies.
 
 
+@dataclass(frozen=True, slots=True)
 class _Locked:
+    """``file`` is the descriptor of what was locked at ``path``."""
+
+    path: Path
+    file: int
+
     def check(self) -> None:
-        """A lock can't be lost."""
+        """Raise ``RunRefused`` if the file was removed or replaced: another run locks its own."""
+        if not self.is_at_its_path():
+            raise RunRefused(
+                f"This run has lost its hold on the output folder: `{NAME}` was removed or "
+                "replaced, so that another one may have begun. Leave that file alone, and start "
+                "this run again; it goes on where it was."
+            )
+
+    def is_at_its_path(self) -> bool:
+        """Whether what is locked is what others would lock; raises ``NotReady``."""
+        with storage_errors("look at a lock", OSError):
+            try:
+                return os.path.samestat(os.fstat(self.file), self.path.stat())
+            except OSError as error:
+                if error.errno not in _GONE:
+                    raise
+                return False
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with storage_errors("open a lock", OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Not inherited, or a child that outlives this process would keep the lock.
-        file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
-    try:
-        with storage_errors("lock", OSError):
-            _lock(file)
-        yield
-    finally:
-        os.close(file)
+def _locked(path: Path) -> Iterator[_Locked]:
+    for _ in range(_TRIES):
+        with storage_errors("open a lock", OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Not inherited, or a child that outlives this process would keep the lock.
+            file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+        try:
+            with storage_errors("lock", OSError):
+                _lock(file)
+            lock = _Locked(path, file)
+            # Removed between the two calls it would keep nobody out.
+            if lock.is_at_its_path():
+                yield lock
+                return
+        finally:
+            os.close(file)
+    raise RunRefused(f"`{NAME}` in the output folder is removed again and again. Leave it alone.")
 
 
 def _lock(file: int) -> None:

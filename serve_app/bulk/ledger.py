@@ -41,6 +41,7 @@ class Ledger:
         self._opened_at: int | None = None
         self._number = 0
         self._segment = bytearray()
+        self._stored = True  # all of the segment
         self._waiting: list[tuple[bytes, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
 
@@ -75,15 +76,17 @@ class Ledger:
             self._writing = None
 
     async def _write(self, lines: Sequence[bytes]) -> Exception | None:
-        if len(self._segment) >= SEGMENT_BYTES:
+        if self._stored and len(self._segment) >= SEGMENT_BYTES:
             self._segment.clear()
             self._number += 1
-        # Kept if this fails: the rows did end like that.
+        # Kept until it is stored, however long it gets: the rows did end like that.
         self._segment += b"".join(lines)
+        self._stored = False
         try:
             await asyncio.to_thread(self._put, bytes(self._segment))
         except Exception as error:  # noqa: BLE001 for those who wait
             return error
+        self._stored = True
         return None
 
     def _put(self, data: bytes) -> None:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from serve_app.bulk.parts import ROWS, part_names, read_part
 from serve_app.bulk.row import Row
-from serve_app.errors import RunRefused
 from serve_app.storage.byte_store import ByteStore
-
-ROWS = "rows"
-"""Folder of the checked rows, as Parquet files in their order."""
 
 _OF_A_ROW = ["row", "id", "images", "mask", "asked"]
 
@@ -26,9 +21,13 @@ Numbers = NDArray[np.int64]
 
 
 def put_parts(store: ByteStore, parts: Sequence[bytes]) -> None:
-    """Write the checked rows of a manifest; raises ``NotReady``."""
-    for index, part in enumerate(parts):
-        store.put(f"{ROWS}/{index:05d}.parquet", part)
+    """Write the checked rows of a manifest, in place of what is there; raises ``NotReady``."""
+    named = {f"{ROWS}/{index:05d}.parquet": part for index, part in enumerate(parts)}
+    for name in part_names(store):
+        if name not in named:  # of a manifest whose run never began
+            store.erase(name)
+    for name, part in named.items():
+        store.put(name, part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +46,8 @@ class RowNumbers:
 def row_numbers(store: ByteStore) -> RowNumbers:
     """Read which rows there are; raises ``NotReady``, and ``RunRefused`` if they are damaged."""
     parts, refused = [], 0
-    for name in store.names(ROWS):
-        table = _read(store, name, ["row", "error_code"])
+    for name in part_names(store):
+        table = read_part(store, name, ["row", "error_code"])
         numbers = table["row"].to_numpy()
         fine = table["error_code"].is_null().to_numpy(zero_copy_only=False)
         parts.append((name, numbers[fine].astype(np.int64)))
@@ -99,7 +98,7 @@ class Pending:
     def rows(self, store: ByteStore) -> Iterator[Row]:
         """Read them one after the other, a part at a time."""
         for name, numbers in self.parts:
-            table = _read(store, name, _OF_A_ROW)
+            table = read_part(store, name, _OF_A_ROW)
             wanted = np.isin(table["row"].to_numpy(), numbers)
             for one in table.filter(pa.array(wanted)).to_pylist():
                 yield Row(
@@ -109,13 +108,3 @@ class Pending:
                     one["mask"],
                     json.loads(one["asked"]),
                 )
-
-
-def _read(store: ByteStore, name: str, columns: list[str]) -> pa.Table:
-    data = store.get(name)
-    try:
-        return pq.read_table(io.BytesIO(data or b""), columns=columns)
-    except (pa.ArrowException, OSError) as error:  # both are of Arrow: the bytes are in memory
-        raise RunRefused(
-            f"`{name}` in the output folder is damaged. Choose another output folder.", "out"
-        ) from error

@@ -6,7 +6,7 @@ import logging
 import math
 import os
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 import ray
 import ray.data
 from ray.data import ActorPoolStrategy, DataContext
+from ray.exceptions import NodeDiedError, OutOfMemoryError, WorkerCrashedError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from serve_app.bulk.actors import DeskActor, ValidatorActor
@@ -65,6 +66,11 @@ def connected(config: ServiceConfig, address: str | None) -> Iterator[None]:
 
 
 def _join(address: str, quiet: dict[str, Any]) -> None:
+    if address.startswith("ray://"):
+        raise ConfigurationError(
+            "Ray's client (ray://) will not do: run it on a node of the cluster, as a job.",
+            "address",
+        )
     try:
         ray.init(address=address, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
@@ -79,6 +85,18 @@ def _cpus(config: ServiceConfig) -> float:
     return _SOURCE_CPUS + sum(
         pool.number * pool.num_cpus for pool in (bulk.editors, bulk.loaders, bulk.validators)
     )
+
+
+def lacking(config: ServiceConfig) -> str:
+    """What a cluster that may still grow lacks for the run, in words; empty if nothing."""
+    editors, there = config.bulk.editors, ray.cluster_resources()
+    wanted = {"GPU": editors.number * editors.num_gpus, "CPU": _cpus(config)}
+    short = [
+        f"{amount:g} {kind}s, of which it has {there.get(kind, 0.0):g}"
+        for kind, amount in wanted.items()
+        if amount > there.get(kind, 0.0)
+    ]
+    return " and ".join(short)
 
 
 def _require_gpus(editors: Actors) -> None:
@@ -112,7 +130,7 @@ class Pipeline:
         validators = [
             ray.remote(ValidatorActor)
             .options(num_cpus=bulk.validators.num_cpus, max_restarts=-1)
-            .remote(config.quality)
+            .remote(config.quality, self._desk)
             for _ in range(bulk.validators.number)
         ]
         cache = None
@@ -146,10 +164,12 @@ class Pipeline:
 
         Raises what kept rows from ending, or ``PartFailed`` if Ray could not go on.
         """
-        try:
-            self._running.result(within_s)
-        except TimeoutError:
+        if not wait([self._running], within_s).done:
             return False
+        try:
+            self._running.result()
+        except (WorkerCrashedError, NodeDiedError, OutOfMemoryError):
+            logger.warning("the process that hands out rows died; they are handed out anew")
         except Exception as error:
             raise self.tally().trouble or PartFailed(
                 "Ray could not go on with this run; its logs say why. What has ended is kept: "
@@ -175,7 +195,13 @@ def _dataset(config: ServiceConfig, work: Work, handles: Handles) -> ray.data.Da
     forget_blocks(context)
     context.target_max_block_size = 1  # bytes: every row is a block of its own
     source = RowSource(work.out, work.pending, handles.desk)
-    rows = ray.data.read_datasource(source, override_num_blocks=1, num_cpus=_SOURCE_CPUS)
+    rows = ray.data.read_datasource(
+        source,
+        override_num_blocks=1,
+        num_cpus=_SOURCE_CPUS,
+        # Started anew it would hand out other rows, of which Ray drops as many as it had.
+        ray_remote_args={"max_retries": 0, "scheduling_strategy": _here()},
+    )
     loaded = rows.map_batches(
         LoadRows,
         fn_constructor_args=(work.root, config, handles.desk),
@@ -205,10 +231,11 @@ def _pool(actors: Actors, at_once: int) -> dict[str, Any]:
 
 def _beside_the_driver(actor: Any) -> Any:
     """An actor on the driver's node: where the output may be a folder, and Ray's head is."""
-    node = ray.get_runtime_context().get_node_id()
-    return ray.remote(actor).options(
-        num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)
-    )
+    return ray.remote(actor).options(num_cpus=0, scheduling_strategy=_here())
+
+
+def _here() -> NodeAffinitySchedulingStrategy:
+    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
 
 
 def _class_of(deployment: Any) -> Any:

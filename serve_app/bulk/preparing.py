@@ -17,8 +17,11 @@ from serve_app.bulk.manifest.source import Kind, Source, digest_of
 from serve_app.bulk.pending import put_parts
 from serve_app.bulk.run_record import ManifestFacts, RunRecord, require_same
 from serve_app.config import ServiceConfig
-from serve_app.errors import InvalidRequest, RunRefused, UnusableManifest
+from serve_app.errors import ConfigurationError, InvalidRequest, RunRefused, UnusableManifest
 from serve_app.storage.byte_store import ByteStore
+
+_WRITTEN_TO = frozenset({"images", "records", "rows", "ledger"})
+"""Folders of the output."""
 
 _DECIDING = {"model", "planning", "quality"}
 """Sections that decide what comes out."""
@@ -46,6 +49,16 @@ class Order:
         if self.source.kind is not Kind.FOLDER:
             location = replace(location, path=str(PurePosixPath(location.path).parent))
         return location.absolute
+
+    def absolute(self) -> Order:
+        """The same order for whoever is elsewhere: other nodes have other working folders.
+
+        Raises ``ConfigurationError`` for a storage that is not known here.
+        """
+        root = self.input_root
+        if root is not None:
+            root = _located(root, "input root")
+        return replace(self, out=_located(self.out, "output folder"), input_root=root)
 
 
 class InvalidRows(UnusableManifest):
@@ -133,12 +146,23 @@ def _require_apart(order: Order) -> None:
         out = locate(order.out)
     except InvalidRequest:
         return  # whoever opens the output says it better
-    if out.fs == images.fs and _path(out).is_relative_to(_path(images)):
+    if out.fs != images.fs:
+        return
+    inputs, outputs = _path(images), _path(out)
+    into = inputs.is_relative_to(outputs) and inputs.relative_to(outputs).parts[:1]
+    if outputs.is_relative_to(inputs) or (into and into[0] in _WRITTEN_TO):
         raise RunRefused(
-            "The output folder lies in the folder of images, so results would become inputs. "
-            "Choose one beside it.",
+            "Results would be written into the folder of images, and so become inputs. Choose an "
+            "output folder beside it.",
             "out",
         )
+
+
+def _located(place: str, what: str) -> str:
+    try:
+        return locate(place).absolute
+    except InvalidRequest as error:
+        raise ConfigurationError(f"The {what} {error.message}", "out") from None
 
 
 def _path(location: Location) -> PurePosixPath:
@@ -147,4 +171,5 @@ def _path(location: Location) -> PurePosixPath:
 
 
 def _absolute(root: str) -> str:
-    return root if "://" in root else str(Path(root).expanduser().resolve())
+    location = locate(root)
+    return str(_path(location)) if location.local else location.absolute

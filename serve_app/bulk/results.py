@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
@@ -12,9 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from serve_app.bulk.input_columns import InputColumn, input_columns
-from serve_app.bulk.manifest.parts import INPUT
-from serve_app.bulk.pending import ROWS
+from serve_app.bulk.input_columns import input_columns
+from serve_app.bulk.parts import part_names, part_schema, read_part
 from serve_app.bulk.record import CHECKS, Status
 from serve_app.storage.byte_store import ByteStore
 
@@ -63,18 +61,22 @@ def write_results(store: ByteStore, records: pa.Table) -> int:
     """Write ``results.parquet`` of all rows that have ended; returns how many they are.
 
     ``records`` is the ledger (``record.SCHEMA``), sorted by row, one of each. Rows that were
-    refused before the run have ended, too. One part is in memory at a time. Raises
-    ``NotReady`` when storage is full or away; the table that was there is there still.
+    refused before the run have ended, too. One part is in memory at a time. The table that was
+    there is there still if this fails.
+
+    Raises:
+        RunRefused: The checked rows are damaged.
+        NotReady: Storage is full or away.
     """
-    parts = _Parts(store)
-    inputs = input_columns(parts.schemas(), _TAKEN, parts.tables)
-    given = pa.schema([(column.shown, column.type) for column in inputs])
-    schema = pa.schema([*_ROW, *given, *OUTCOME])
+    parts = part_names(store)
+    inputs = input_columns(part_schema(store, parts[0]), _TAKEN) if parts else {}
+    schema = pa.schema([*_ROW, *inputs.values(), *OUTCOME])
     written = 0
     with ExitStack() as stack:
         file: BinaryIO = stack.enter_context(store.writing(RESULTS))
         writer = stack.enter_context(pq.ParquetWriter(file, schema, compression="zstd"))
-        for part in parts.tables([*_OWN, *(INPUT + column.name for column in inputs)]):
+        for name in parts:
+            part = read_part(store, name, [*_OWN, *inputs])
             table = _results(part, records, inputs, schema)
             if table.num_rows:
                 writer.write_table(table, row_group_size=table.num_rows)
@@ -82,35 +84,15 @@ def write_results(store: ByteStore, records: pa.Table) -> int:
     return written
 
 
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    """The checked rows of a run, in their order, a part at a time."""
-
-    store: ByteStore
-
-    def schemas(self) -> list[pa.Schema]:
-        return [pq.read_schema(file) for file in self._files()]
-
-    def tables(self, columns: list[str]) -> Iterator[pa.Table]:
-        """Of each part those of ``columns`` that it has."""
-        for file in self._files():
-            yield pq.ParquetFile(file).read(columns=columns)
-
-    def _files(self) -> Iterator[pa.BufferReader]:
-        for name in self.store.names(ROWS):
-            if (data := self.store.get(name)) is not None:
-                yield pa.BufferReader(data)
-
-
 def _results(
-    part: pa.Table, records: pa.Table, inputs: list[InputColumn], schema: pa.Schema
+    part: pa.Table, records: pa.Table, inputs: Mapping[str, pa.Field], schema: pa.Schema
 ) -> pa.Table:
     """The rows of ``part`` that have ended, as the results have them."""
     joined = _joined(part, records)
     refused = pc.is_valid(part["error_code"])
     columns = {_RENAMED.get(name, name): joined[name] for name in joined.column_names}
     columns |= {"row": part["row"], "id": part["id"]}
-    columns |= {column.shown: column.of(part) for column in inputs}
+    columns |= {field.name: part[name] for name, field in inputs.items()}
     for name in CHECKS:
         columns[f"check_{name}"] = pc.struct_field(joined["checks"], name)
     columns["status"] = pc.if_else(refused, str(Status.FAILED), joined["status"])

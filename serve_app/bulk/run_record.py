@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import secrets
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from serve_app import __version__
 from serve_app.errors import RunRefused
 from serve_app.storage.byte_store import ByteStore
 
@@ -48,16 +45,6 @@ class RunRecord:
     options: dict[str, Any]
     format: int = FORMAT
 
-    @property
-    def rows(self) -> int:
-        """How many rows the manifest has."""
-        return self.manifest.rows
-
-    @property
-    def invalid(self) -> int:
-        """How many of them can't be run."""
-        return self.manifest.invalid
-
     @classmethod
     def read(cls, store: ByteStore) -> RunRecord | None:
         """The record of the run in ``store``; ``None`` if there is none.
@@ -87,15 +74,6 @@ class RunRecord:
 
 
 _ADAPTER = TypeAdapter(RunRecord)
-
-
-def new_record(manifest: Mapping[str, Any], options: Mapping[str, Any]) -> RunRecord:
-    """The record of a run that begins now, by this version of the service.
-
-    ``manifest`` has the fields of ``ManifestFacts``.
-    """
-    facts = ManifestFacts(**manifest)
-    return RunRecord(secrets.token_hex(8), time.time(), __version__, facts, dict(options))
 
 
 def require_same(before: RunRecord, now: RunRecord) -> None:

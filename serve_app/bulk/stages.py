@@ -27,9 +27,10 @@ from serve_app.bulk.manifest.places import InputRoot
 from serve_app.bulk.output import NotByTheWorkflow, RowOutput
 from serve_app.bulk.pending import Pending
 from serve_app.bulk.row import Row
+from serve_app.bulk.run_record import RunRecord
 from serve_app.config import ServiceConfig
 from serve_app.deployments.cache import CacheClient
-from serve_app.errors import EditServiceError, NotReady
+from serve_app.errors import ConfigurationError, EditServiceError, NotReady
 from serve_app.storage.byte_store import ByteStore
 from serve_app.storage.shared_cache import SharedCache
 from serve_app.workflows.in_process import assemble
@@ -68,14 +69,17 @@ def _reader(out: str, pending: Pending, desk: Any) -> Callable[[], Iterator[pa.T
     def read() -> Iterator[pa.Table]:
         rows = pending.rows(ByteStore(out))
         asked: list[Row] = []
-        while asked := [*asked, *islice(rows, _ASKED_FOR - len(asked))]:
-            granted = ray.get(desk.take.remote([row.number for row in asked]))
-            if granted is None:
-                return
-            for row in asked[: granted.looked_at]:
-                if row.number in granted.rows:
-                    yield pa.table({"facts": [json.dumps(row_facts(row))]})
-            del asked[: granted.looked_at]
+        try:
+            while asked := [*asked, *islice(rows, _ASKED_FOR - len(asked))]:
+                granted = ray.get(desk.take.remote([row.number for row in asked]))
+                if granted is None:
+                    return
+                for row in asked[: granted.looked_at]:
+                    if row.number in granted.rows:
+                        yield pa.table({"facts": [json.dumps(row_facts(row))]})
+                del asked[: granted.looked_at]
+        except EditServiceError as error:
+            ray.get(desk.give_up.remote(error))
 
     return read
 
@@ -112,6 +116,7 @@ class EditRows:
     def __init__(self, config: ServiceConfig, out: str, handles: Handles) -> None:
         self._desk = DeskClient(handles.desk)
         try:
+            _require_shared(out)
             self._engine = _engine(config)
         except EditServiceError as error:
             # Ray would try again and again, and not say why.
@@ -123,7 +128,9 @@ class EditRows:
             SharedCache.open(config.cache, config.storage.folder)
             if handles.cache is None
             else CacheClient(handles.cache),
-            judge=ValidatorPool(handles.validators, config.quality, self._engine.ask),
+            judge=ValidatorPool(
+                handles.validators, config.quality, self._engine.ask, config.bulk.patience_s
+            ),
             results=NotByTheWorkflow(),
         )
         self._rows = RowEditor(
@@ -150,6 +157,16 @@ class EditRows:
         except NotReady:
             logger.exception("this editor can't edit any more, another one takes its place")
             os._exit(1)  # what else gives the device back, and makes Ray start another?
+
+
+def _require_shared(out: str) -> None:
+    """Raise ``ConfigurationError`` if this node has another folder than the driver's."""
+    if RunRecord.read(ByteStore(out)) is None:
+        raise ConfigurationError(
+            "The output folder is not there on every node of the cluster. Choose one that all "
+            "nodes share, or object storage.",
+            "out",
+        )
 
 
 def _engine(config: ServiceConfig) -> Any:

@@ -11,6 +11,8 @@ import pyarrow.compute as pc
 
 from serve_app.bulk.desk import Stopped
 from serve_app.bulk.record import Status
+from serve_app.bulk.report import REPORT
+from serve_app.bulk.results import RESULTS
 from serve_app.bulk.run_record import RunRecord
 from serve_app.storage.byte_store import ByteStore
 
@@ -45,6 +47,8 @@ class Summary:
 
     def is_written(self, store: ByteStore) -> bool:
         """Whether results and report of this very state are there."""
+        if not (store.exists(RESULTS) and store.exists(REPORT)):
+            return False
         data = store.get(SUMMARY)
         if data is None:
             return False

@@ -81,7 +81,7 @@ def test_a_dry_run_knows_missing_images(order: Order, tmp_path: Path) -> None:
 
 
 def test_storage_that_is_not_known_is_told(order: Order) -> None:
-    with pytest.raises(ConfigurationError, match="no storage of the kind"):
+    with pytest.raises(ConfigurationError, match="The output folder must be a path"):
         dry_run(CONFIG, replace(order, out="nowhere://x"))
 
 

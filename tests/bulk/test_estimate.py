@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serve_app.bulk.estimate import estimate, mean_forwards, planned, shortened
+from serve_app.bulk.estimate import estimate, mean_forwards, planned
 from serve_app.bulk.record import RowRecord, Status
 from serve_app.bulk.row import Row
 from serve_app.config import (
@@ -51,7 +51,6 @@ def test_a_row_is_planned_as_the_service_would() -> None:
     edit = planned(row(), ServiceConfig())
     assert (edit.id, edit.prompt) == ("car", "make the car red")
     assert edit.edit_type is EditType.APPEARANCE
-    assert "colour" in edit.reason
     assert (edit.steps, edit.scale, edit.forwards) == (50, 4.5, 100)
 
 
@@ -90,13 +89,6 @@ def test_long_prompts_are_cut_for_showing() -> None:
     assert len(edit.prompt) <= 80
     assert edit.prompt.startswith("make it blue make it blue")
     assert edit.prompt.endswith("…")
-
-
-@given(text=st.text(), characters=st.integers(2, 40))
-def test_shortened_text_is_one_short_line(text: str, characters: int) -> None:
-    short = shortened(text, characters)
-    assert len(short) <= characters
-    assert short == " ".join(short.split())
 
 
 def test_forwards_are_averaged() -> None:

@@ -1,13 +1,14 @@
 """An output folder is one run's at a time: locks of folders, leases in object storage."""
 
 import errno
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -251,6 +252,94 @@ def test_the_lease_says_whose_it_is(remote: ByteStore) -> None:
     with hold(remote, LONG_S):
         said = json.loads(remote.get(NAME) or b"")
     assert said.keys() == {"token", "renewed_at", "silent_s"}
+
+
+def removed(lock: Path) -> None:
+    lock.unlink()
+
+
+def replaced(lock: Path) -> None:
+    other = lock.with_name("other")
+    other.write_bytes(b"")
+    other.rename(lock)
+
+
+def moved_with_its_folder(lock: Path) -> None:
+    lock.parent.rename(lock.parent.with_name("moved"))
+
+
+def folder_replaced_by_a_file(lock: Path) -> None:
+    moved_with_its_folder(lock)
+    lock.parent.write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    "lose", [removed, replaced, moved_with_its_folder, folder_replaced_by_a_file]
+)
+def test_a_lock_whose_file_is_gone_is_lost(tmp_path: Path, lose: Callable[[Path], None]) -> None:
+    out = tmp_path / "out"
+    with hold(ByteStore(str(out)), LONG_S) as held:
+        held.check()
+        lose(out / NAME)
+        for _ in range(2):
+            with pytest.raises(RunRefused, match="lost its hold"):
+                held.check()
+
+
+def test_of_two_that_both_locked_one_knows_that_it_lost(tmp_path: Path) -> None:
+    store = ByteStore(str(tmp_path))
+    with hold(store, LONG_S) as first:
+        (tmp_path / NAME).unlink()
+        with hold(store, LONG_S) as second:
+            second.check()
+            with pytest.raises(RunRefused):
+                first.check()
+
+
+def losing(times: int, lose: Callable[[Path], None], lock: Path) -> Callable[[int, int], None]:
+    """``flock`` for which the file is lost just before it, so many times."""
+    flock, left = fcntl.flock, iter(range(times))
+
+    def late(file: int, how: int) -> None:
+        if next(left, None) is not None:
+            lose(lock)
+        flock(file, how)
+
+    return late
+
+
+@pytest.mark.parametrize("lose", [removed, replaced])
+def test_a_file_that_is_lost_before_it_is_locked_is_not_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lose: Callable[[Path], None]
+) -> None:
+    monkeypatch.setattr(holding.fcntl, "flock", losing(2, lose, tmp_path / NAME))
+    store = ByteStore(str(tmp_path))
+    with hold(store, LONG_S) as held:
+        held.check()
+        with pytest.raises(RunRefused, match="Another bulk run"), hold(store, LONG_S):
+            pass
+
+
+def test_a_file_that_is_removed_again_and_again_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(holding.fcntl, "flock", losing(10_000, removed, tmp_path / NAME))
+    with pytest.raises(RunRefused, match="again and again"), hold(ByteStore(str(tmp_path)), LONG_S):
+        pass
+
+
+def test_a_folder_that_can_not_be_looked_at_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with hold(ByteStore(str(tmp_path)), LONG_S) as held:
+        with monkeypatch.context() as patched:
+            patched.setattr(holding.os, "fstat", broken)
+            with pytest.raises(NotReady):
+                held.check()
+        held.check()
 
 
 def test_a_file_system_without_locks_is_refused(

@@ -176,8 +176,12 @@ async def test_a_caller_that_leaves_takes_nobody_along() -> None:
     assert {1, 2, 4} <= {row for row, _ in rows(store)}
 
 
+@pytest.mark.parametrize("segment_bytes", [1, 256 * 1024])
 @pytest.mark.parametrize("fate", ["lost", "stored and not told"])
-async def test_a_write_that_fails_is_told_to_all_and_made_up_for(fate: Fate) -> None:
+async def test_a_write_that_fails_is_told_to_all_and_made_up_for(
+    fate: Fate, segment_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger, "SEGMENT_BYTES", segment_bytes)
     store = Fickle()
     writer = Ledger(store)
     await writer.append(record(0))

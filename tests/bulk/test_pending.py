@@ -115,3 +115,10 @@ def test_rows_that_got_lost_meanwhile_are_told(tmp_path: Path) -> None:
 
 def test_counting_without_parts() -> None:
     assert RowNumbers((), 0).runnable == 0
+
+
+def test_parts_of_a_manifest_whose_run_never_began_are_gone(tmp_path: Path) -> None:
+    store = ByteStore(str(tmp_path))
+    put_parts(store, [b"one", b"two"])
+    put_parts(store, [b"three"])
+    assert [store.get(name) for name in store.names("rows")] == [b"three"]

@@ -59,7 +59,7 @@ def test_the_rows_are_there_and_the_run_is_noted(order: Order) -> None:
     told: list[int] = []
     store = ByteStore(order.out)
     record = prepare(store, order, CONFIG, told.append)
-    assert (record.rows, record.invalid, record.manifest.kind) == (2, 0, "jsonl")
+    assert (record.manifest.rows, record.manifest.invalid, record.manifest.kind) == (2, 0, "jsonl")
     assert RunRecord.read(store) == record
     assert row_numbers(store).runnable == 2
     assert store.names("") == ["rows/00000.parquet", "run.json"]
@@ -98,7 +98,7 @@ def test_bad_rows_are_refused_by_their_numbers(
 def test_the_good_rows_are_run_if_that_is_wished(tmp_path: Path) -> None:
     order = written(tmp_path, GOOD, BAD, OTHER, skip_invalid=True)
     record = prepared(order)
-    assert (record.rows, record.invalid) == (3, 1)
+    assert (record.manifest.rows, record.manifest.invalid) == (3, 1)
     numbers = row_numbers(ByteStore(order.out))
     assert (numbers.runnable, numbers.refused) == (2, 1)
 
@@ -112,7 +112,7 @@ def test_without_any_good_row_there_is_nothing_to_run(tmp_path: Path) -> None:
 def test_a_mended_manifest_starts_anew_after_a_refusal(tmp_path: Path) -> None:
     with pytest.raises(InvalidRows):
         prepared(written(tmp_path, GOOD, BAD))
-    assert prepared(written(tmp_path, GOOD)).rows == 1
+    assert prepared(written(tmp_path, GOOD)).manifest.rows == 1
 
 
 @pytest.mark.parametrize("name", ["nowhere.csv", "edits.txt"])
@@ -201,7 +201,7 @@ def test_another_input_root_is_refused(order: Order, tmp_path: Path) -> None:
 def test_a_folder_is_its_own_root_and_goes_on(tmp_path: Path) -> None:
     order = folder_order(tmp_path)
     record = prepared(order)
-    assert (record.rows, record.manifest.kind) == (4, "folder")
+    assert (record.manifest.rows, record.manifest.kind) == (4, "folder")
     assert order.root == str(tmp_path / "photos")
     assert prepared(order) == record
     with pytest.raises(RunRefused, match="manifest"):
@@ -249,4 +249,4 @@ def test_results_among_the_images_of_a_store_are_refused() -> None:
 
 
 def test_beside_the_images_is_fine(tmp_path: Path) -> None:
-    assert prepared(folder_order(tmp_path, "photos-out")).rows == 4
+    assert prepared(folder_order(tmp_path, "photos-out")).manifest.rows == 4

@@ -10,18 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serve_app import __version__
 from serve_app.bulk.run_record import (
     FORMAT,
+    ManifestFacts,
     RunRecord,
     differences,
-    new_record,
     require_same,
 )
 from serve_app.errors import RunRefused
 from serve_app.storage.byte_store import ByteStore
 
-MANIFEST = {"kind": "csv", "digest": "ab" * 32, "rows": 1200, "invalid": 3}
+MANIFEST = ManifestFacts("csv", "ab" * 32, rows=1200, invalid=3)
 OPTIONS = {"model": {"id": "tiny", "steps": 4}, "planning": {"max_attempts": 2}, "sizes": [1, 2.5]}
 
 json_values = st.recursive(
@@ -31,26 +30,37 @@ json_values = st.recursive(
 )
 
 
+def started(
+    options: dict[str, Any] = OPTIONS, manifest: ManifestFacts = MANIFEST, **facts: Any
+) -> RunRecord:
+    given = {"id": "0123abcd", "created_at": 1.8e9, "service_version": "1.2.3"} | facts
+    return RunRecord(manifest=manifest, options=options, **given)
+
+
 def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
     store = ByteStore(str(tmp_path))
     assert RunRecord.read(store) is None
-    record = new_record(MANIFEST, OPTIONS)
+    record = started()
     record.write(store)
     assert RunRecord.read(store) == record
-    assert (record.rows, record.invalid, record.format) == (1200, 3, FORMAT)
-    assert record.service_version == __version__
-    assert record.id != new_record(MANIFEST, OPTIONS).id
-    assert json.loads((tmp_path / "run.json").read_text())["manifest"] == MANIFEST
+    assert json.loads((tmp_path / "run.json").read_text()) == {
+        "id": "0123abcd",
+        "created_at": 1.8e9,
+        "service_version": "1.2.3",
+        "manifest": {"kind": "csv", "digest": "ab" * 32, "rows": 1200, "invalid": 3},
+        "options": OPTIONS,
+        "format": FORMAT,
+    }
 
 
 @given(options=st.dictionaries(st.text(), json_values, max_size=4))
 def test_what_is_read_again_is_the_same_run(options: dict[str, Any]) -> None:
     store = ByteStore(f"memory://{uuid.uuid4().hex}")
-    record = new_record(MANIFEST, options)
+    record = started(options)
     record.write(store)
     before = RunRecord.read(store)
     assert before is not None
-    require_same(before, new_record(MANIFEST, options))
+    require_same(before, started(options, id="89abcdef"))
 
 
 @pytest.mark.parametrize(
@@ -67,7 +77,7 @@ def test_a_broken_record_is_refused(content: str) -> None:
 
 def test_a_record_of_the_wrong_types_is_refused(tmp_path: Path) -> None:
     store = ByteStore(str(tmp_path))
-    new_record(MANIFEST, OPTIONS).write(store)
+    started().write(store)
     said = json.loads((tmp_path / "run.json").read_text())
     said["manifest"]["rows"] = "many"
     store.put("run.json", json.dumps(said).encode())
@@ -77,7 +87,7 @@ def test_a_record_of_the_wrong_types_is_refused(tmp_path: Path) -> None:
 
 def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     store = ByteStore(str(tmp_path))
-    replace(new_record(MANIFEST, OPTIONS), format=FORMAT + 1).write(store)
+    started(format=FORMAT + 1).write(store)
     with pytest.raises(RunRefused, match="newer version"):
         RunRecord.read(store)
 
@@ -120,30 +130,29 @@ def test_long_values_are_short_and_still_differ(alike: int, rest: int) -> None:
 
 
 def test_the_same_run_may_go_on() -> None:
-    before = new_record(MANIFEST, OPTIONS)
-    now = replace(new_record(MANIFEST | {"invalid": 0}, OPTIONS), service_version="9.9.9")
-    require_same(before, now)
+    now = started(manifest=replace(MANIFEST, invalid=0), service_version="9.9.9")
+    require_same(started(), now)
 
 
 def test_another_manifest_is_refused() -> None:
-    now = new_record(MANIFEST | {"digest": "cd" * 32, "rows": 1201}, OPTIONS)
+    now = started(manifest=replace(MANIFEST, digest="cd" * 32, rows=1201))
     with pytest.raises(RunRefused) as caught:
-        require_same(new_record(MANIFEST, OPTIONS), now)
+        require_same(started(), now)
     assert "1,200 rows" in caught.value.message
     assert "1,201 rows" in caught.value.message
     assert "another output folder" in caught.value.message
 
 
 def test_other_options_are_refused_and_named() -> None:
-    now = new_record(MANIFEST, OPTIONS | {"planning": {"max_attempts": 3}})
+    now = started(OPTIONS | {"planning": {"max_attempts": 3}})
     with pytest.raises(RunRefused) as caught:
-        require_same(new_record(MANIFEST, OPTIONS), now)
+        require_same(started(), now)
     assert "`planning.max_attempts` was 2, is 3" in caught.value.message
 
 
 def test_no_more_than_ten_differences_are_named() -> None:
     before, now = ({"a": {f"{i:02}": i + by for i in range(25)}} for by in (0, 1))
     with pytest.raises(RunRefused) as caught:
-        require_same(new_record(MANIFEST, before), new_record(MANIFEST, now))
+        require_same(started(before), started(now))
     assert caught.value.message.count(", is ") == 10
     assert "and 15 more" in caught.value.message

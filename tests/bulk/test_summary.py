@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from serve_app.bulk.desk import Stopped
 from serve_app.bulk.record import RowRecord, Status
-from serve_app.bulk.run_record import RunRecord, new_record
+from serve_app.bulk.run_record import ManifestFacts, RunRecord
 from serve_app.bulk.summary import SUMMARY, Summary, summarised
 from serve_app.storage.byte_store import ByteStore
 
@@ -22,7 +22,7 @@ from .finished import ledger_of
 
 
 def run_of(rows: int, invalid: int = 0) -> RunRecord:
-    return new_record({"kind": "csv", "digest": "ab", "rows": rows, "invalid": invalid}, {})
+    return RunRecord("0123abcd", 1.8e9, "1.2.3", ManifestFacts("csv", "ab", rows, invalid), {})
 
 
 def done(row: int, verdict: str = "pass", at: float = 1.0) -> RowRecord:
@@ -85,10 +85,17 @@ def test_the_numbers_add_up(good: int, bad: int, invalid: int, left: int) -> Non
     assert sum(told.failures.values()) == bad + invalid
 
 
+def with_results(store: ByteStore) -> None:
+    for name in ("results.parquet", "report.html"):
+        store.put(name, b"something")
+
+
 def test_it_is_written_for_this_state_alone(store: ByteStore) -> None:
     told = summary([done(1), failed(2)])
     assert not told.is_written(store)
     told.write(store)
+    assert not told.is_written(store)  # without what it sums up
+    with_results(store)
     assert told.is_written(store)
     assert summary([done(1), failed(2)]).is_written(store)
     # The failed row was tried again, and failed again: the results say another time.
@@ -100,6 +107,7 @@ def test_it_is_written_for_this_state_alone(store: ByteStore) -> None:
 def test_why_it_stopped_does_not_make_results_old(store: ByteStore) -> None:
     told = replace(summary([done(1)]), stopped="interrupted")
     told.write(store)
+    with_results(store)
     assert replace(told, stopped=None).is_written(store)
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from serve_app.bulk.manifest.reading import CHUNK_ROWS, Chunk, Reading, check_columns
+from serve_app.bulk.manifest.reading import CHUNK_ROWS, Chunk, Reading, check_columns, grouped
 from serve_app.bulk.manifest.text_file import as_text, decoding
 from serve_app.errors import InvalidRequest, UnusableManifest
 
@@ -26,8 +25,7 @@ def read_csv(file: BinaryIO) -> Reading:
     where the file is no CSV from some line on.
     """
     reader = csv.reader(as_text(file, newline=""), strict=True)
-    with decoding():
-        header = next(_rows(reader), [])
+    header = next(_rows(reader), [])
     if any(_is_formula(name) for name in header):
         raise UnusableManifest("A column's name begins like a formula of a spreadsheet: rename it.")
     if len(header) == 1 and re.search("[;\t]", header[0]):
@@ -39,12 +37,7 @@ def read_csv(file: BinaryIO) -> Reading:
 
 def _chunks(reader: Any, schema: pa.Schema) -> Iterator[Chunk]:
     names, width = schema.names, len(schema.names)
-    rows = _rows(reader)
-    while True:
-        with decoding():
-            some = list(islice(rows, CHUNK_ROWS))
-        if not some:
-            return
+    for some in grouped(_rows(reader), _characters, CHUNK_ROWS):
         faults = {i: fault for i, row in enumerate(some) if (fault := _fault(row, names))}
         cells = [_fitted(row, width) for row in some]
         columns = [pa.array(column, pa.string()) for column in zip(*cells, strict=True)]
@@ -54,18 +47,25 @@ def _chunks(reader: Any, schema: pa.Schema) -> Iterator[Chunk]:
 
 def _rows(reader: Any) -> Iterator[list[str]]:
     """Rows that have cells."""
-    while True:
-        try:
-            row = next(reader, None)
-        except csv.Error:
-            raise UnusableManifest(
-                f"The manifest is no CSV from line {reader.line_num} on: is a quotation mark "
-                f"missing, or has a cell more than {csv.field_size_limit()} characters?"
-            ) from None
-        if row is None:
-            return
-        if row:
-            yield row
+    with decoding():
+        while True:
+            # Where the row begins: after a quotation mark that is not closed it ends anywhere.
+            line = reader.line_num + 1
+            try:
+                row = next(reader, None)
+            except csv.Error:
+                raise UnusableManifest(
+                    f"The manifest is no CSV from line {line} on: is a quotation mark missing, or "
+                    f"has a cell more than {csv.field_size_limit()} characters?"
+                ) from None
+            if row is None:
+                return
+            if row:
+                yield row
+
+
+def _characters(row: list[str]) -> int:
+    return sum(map(len, row))
 
 
 def _fitted(row: list[str], width: int) -> list[str | None]:

@@ -7,12 +7,10 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from serve_app.bulk.manifest.parameters import ParameterReader
+from serve_app.bulk.manifest.parameters import CANONICAL, ParameterReader
 from serve_app.bulk.manifest.places import InputRoot
 from serve_app.config import LimitsConfig
 from serve_app.errors import InvalidRequest, MissingField, TooManyImages
-
-_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +23,7 @@ class AskedRow:
 
     def content(self) -> str:
         """All of it as canonical JSON."""
-        places = _ENCODER.encode({"images": self.images, "mask": self.mask})
+        places = CANONICAL.encode({"images": self.images, "mask": self.mask})
         return f'{{"asked":{self.asked},{places[1:]}'
 
 

@@ -5,36 +5,54 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from math import isfinite
 from typing import Any, BinaryIO, NoReturn
 
 import pyarrow as pa
 
 from serve_app.bulk.manifest.json_columns import JsonColumns, arrow_table
-from serve_app.bulk.manifest.reading import CHUNK_ROWS, KNOWN, Chunk, Reading, whole_text
+from serve_app.bulk.manifest.reading import (
+    CHUNK_ROWS,
+    KNOWN,
+    Chunk,
+    Reading,
+    check_columns,
+    grouped,
+    whole_text,
+)
 from serve_app.bulk.manifest.text_file import as_text, decoding
 from serve_app.errors import InvalidRequest, UnusableManifest
 
 MAX_LINE = 4 * 2**20
 """Characters of a line."""
 
+MAX_DEPTH = 100
+"""Arrays and objects within each other, the line's own object among them."""
+
 _BLANKS = " \t\r\n"  # JSON's own
 
 # Half of a character that takes two escapes. Two halves that belong together are whole.
 _HALVES = re.compile(r"\\u[dD][89a-fA-F]")
+
+# Whole texts, so that brackets in them don't count.
+_STRUCTURE = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[][{}]', re.DOTALL)
 
 
 def read_json_lines(file: BinaryIO) -> Reading:
     """Read ``file``; a line that is no object is a row that can't be run.
 
     The file is read twice, because the types of columns are those of all rows. Raises
-    ``UnusableManifest`` if it is not UTF-8 or no row has any field.
+    ``UnusableManifest`` if it is not UTF-8, has no row with a required field, or a field whose name
+    can't be a column's.
     """
     columns = JsonColumns()
-    for rows, _ in _parsed(file):
+    objects = False
+    for rows, faults in _parsed(file):
         columns.add(rows)
+        objects = objects or len(faults) < len(rows)
     schema = columns.schema()
+    if objects:  # of a file that has none it is better told what is wrong with its lines
+        check_columns(schema.names)
     return Reading(schema, _chunks(file, schema), typed=True, has_ids="id" in schema.names)
 
 
@@ -44,9 +62,8 @@ def _chunks(file: BinaryIO, schema: pa.Schema) -> Iterator[Chunk]:
 
 
 def _parsed(file: BinaryIO) -> Iterator[tuple[list[dict[str, Any]], dict[int, InvalidRequest]]]:
-    """Rows by the ``CHUNK_ROWS``, and what is wrong with some: those are empty."""
-    lines = _lines(file)
-    while some := list(islice(lines, CHUNK_ROWS)):
+    """Rows by the chunk, and what is wrong with some: those are empty."""
+    for some in grouped(_lines(file), len, CHUNK_ROWS):
         rows: list[dict[str, Any]] = []
         faults: dict[int, InvalidRequest] = {}
         for i, line in enumerate(some):
@@ -74,6 +91,11 @@ def _lines(file: BinaryIO) -> Iterator[str]:
 
 def _row(line: str) -> dict[str, Any]:
     """The object of a line; raises ``InvalidRequest`` if it is none."""
+    # What reads and writes JSON goes down with it, and each has its own depth where it fails.
+    if line.count("[") + line.count("{") > MAX_DEPTH and _depth(line) > MAX_DEPTH:
+        raise UnusableManifest(
+            f"The line must have at most {MAX_DEPTH} arrays and objects within each other."
+        )
     try:
         row, end = _DECODER.raw_decode(line)
         if end < len(line):
@@ -85,6 +107,18 @@ def _row(line: str) -> dict[str, Any]:
     if "\\u" in line and _HALVES.search(line) and _has_halves(row):
         raise UnusableManifest("The line must not contain unpaired surrogates.")
     return row
+
+
+def _depth(line: str) -> int:
+    """How many arrays and objects are within each other at most, in JSON."""
+    depth = deepest = 0
+    for found in _STRUCTURE.finditer(line):
+        if found[0] in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif found[0] in "]}":
+            depth -= 1
+    return deepest
 
 
 def _has_halves(row: dict[str, Any]) -> bool:

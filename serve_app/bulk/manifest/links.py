@@ -18,7 +18,7 @@ class LinkedFolder:
     """The folder ``path``, which may itself be reached by links: it is the operator's choice."""
 
     def __init__(self, path: str) -> None:
-        self._as_given = _segments(os.path.abspath(path))  # noqa: PTH100 (lexical)
+        self._as_given = segments(os.path.abspath(path))  # noqa: PTH100 (lexical)
         self.real = os.path.realpath(path)
 
     def resolved(self, place: str) -> tuple[str, ...]:
@@ -71,8 +71,8 @@ class LinkedFolder:
             os.close(at)
 
     def _below(self, target: str) -> list[str]:
-        names = _segments(target)
-        for folder in (_segments(self.real), self._as_given):
+        names = segments(target)
+        for folder in (segments(self.real), self._as_given):
             if names[: len(folder)] == folder:
                 return names[len(folder) :]
         raise LeadsOutside
@@ -88,5 +88,6 @@ def _target(path: str) -> str | None:
         raise
 
 
-def _segments(path: str) -> list[str]:
+def segments(path: str) -> list[str]:
+    """The names in ``path``, without those that lead nowhere else."""
     return [name for name in path.split("/") if name not in ("", ".")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +11,9 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from serve_app.errors import InvalidRequest
+
+# The web, text that is itself the data, and file systems within others (zip://…::s3://…).
+_REFUSED = re.compile(r"(?:https?|ftps?|data):|.*::", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +43,12 @@ class Location:
 def locate(place: str) -> Location:
     """Find the file system of ``place``, a path (``~`` is expanded) or a URL; opens nothing.
 
-    Raises ``InvalidRequest`` for a storage that is not known here.
+    A local path is normalised by its text alone: ``a/../b`` is ``b`` even if ``a`` is a link.
+
+    Raises ``InvalidRequest`` for a storage that is not known here, the web and chained URLs.
     """
+    if _REFUSED.match(place):
+        raise InvalidRequest("must be a path, or a URL of object storage such as s3://….")
     try:
         # Without a cache of listings: others write there too.
         fs, path = fsspec.core.url_to_fs(place, use_listings_cache=False)
@@ -47,4 +56,7 @@ def locate(place: str) -> Location:
         raise InvalidRequest(
             "must be a path, or a URL of a storage that is installed here, for example s3://."
         ) from None
+    if isinstance(fs, LocalFileSystem):
+        # POSIX keeps two slashes at the beginning.
+        path = "/" + os.path.abspath(path).lstrip("/")  # noqa: PTH100 (lexical)
     return Location(fs, path.rstrip("/") or "/")

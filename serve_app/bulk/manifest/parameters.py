@@ -13,7 +13,8 @@ from serve_app.bulk.manifest.reading import PARAMETERS
 from serve_app.config import LimitsConfig
 from serve_app.errors import InvalidRequest
 
-_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+"""Writes equal values as equal text."""
 
 _MOST_KNOWN = 4096
 _SURE_DIGITS = 18
@@ -61,7 +62,7 @@ class ParameterReader:
         prompt_json, seed_json = self._prompt(prompt), self._seed(seed)
         if known is None or prompt_json is None or seed_json is None:
             fields = self._parsed(others | {"prompt": prompt, "seed": seed})
-            asked = _ENCODER.encode(fields.recorded())
+            asked = CANONICAL.encode(fields.recorded())
             return AskedParameters(asked, fields.mask_box is not None)
         asked = "".join(
             ("{", known.before_prompt, prompt_json, known.before_seed, seed_json, known.last, "}")
@@ -121,7 +122,7 @@ def _parted(fields: EditParameters) -> _Others:
 
 
 def _members(record: Mapping[str, Any]) -> str:
-    return _ENCODER.encode(record)[1:-1]
+    return CANONICAL.encode(record)[1:-1]
 
 
 def _following(record: Mapping[str, Any]) -> str:

@@ -19,14 +19,15 @@ _EXACT = 2**53
 
 
 def read_parquet(file: BinaryIO) -> Reading:
-    """Read ``file``; carried columns keep their types.
+    """Read ``file``; carried columns keep their types, but views are plain text and bytes.
 
-    Raises ``UnusableManifest`` if it is not Parquet or lacks a column; chunks do so too.
+    Raises ``UnusableManifest`` if it is not Parquet or lacks a column; chunks do so too, and if
+    there is a column of a type that can't be carried.
     """
     try:
         parquet = pq.ParquetFile(file)
         # What pandas noted of its index and types speaks of names that change.
-        schema = parquet.schema_arrow.remove_metadata()
+        schema = _without_views(parquet.schema_arrow.remove_metadata())
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _unreadable() from error
     check_columns(schema.names)
@@ -35,7 +36,9 @@ def read_parquet(file: BinaryIO) -> Reading:
 
 def _chunks(parquet: pq.ParquetFile, schema: pa.Schema) -> Iterator[Chunk]:
     known = [name for name in schema.names if name in KNOWN]
-    for table in _tables(parquet, schema):
+    for number, table in enumerate(_tables(parquet, schema)):
+        if number == 0:
+            _check_types(table)
         try:
             columns = [_values(table.column(name), name) for name in known]
         except (pa.ArrowException, UnicodeDecodeError) as error:
@@ -55,7 +58,7 @@ def _tables(parquet: pq.ParquetFile, schema: pa.Schema) -> Iterator[pa.Table]:
         except (pa.ArrowException, OSError) as error:
             raise _unreadable() from error
         if batch is not None:
-            waiting.append(batch.replace_schema_metadata(None))
+            waiting.append(_cast(batch, schema))
             rows += batch.num_rows
         while rows >= CHUNK_ROWS or (batch is None and rows):
             table = pa.Table.from_batches(waiting, schema=schema)
@@ -64,6 +67,48 @@ def _tables(parquet: pq.ParquetFile, schema: pa.Schema) -> Iterator[pa.Table]:
             waiting, rows = rest.to_batches(), rest.num_rows
         if batch is None:
             return
+
+
+def _without_views(schema: pa.Schema) -> pa.Schema:
+    """``schema`` without the types of views, whose rows Arrow can't choose from."""
+    return pa.schema([field.with_type(_without_view(field.type)) for field in schema])
+
+
+def _without_view(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_string_view(kind):
+        return pa.string()
+    if pa.types.is_binary_view(kind):
+        return pa.binary()
+    if pa.types.is_list(kind):
+        one = kind.value_field
+        return pa.list_(one.with_type(_without_view(one.type)))
+    if pa.types.is_large_list(kind):
+        one = kind.value_field
+        return pa.large_list(one.with_type(_without_view(one.type)))
+    if pa.types.is_struct(kind):
+        return pa.struct([one.with_type(_without_view(one.type)) for one in kind])
+    return kind
+
+
+def _cast(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    columns = [
+        column if column.type == field.type else column.cast(field.type)
+        for column, field in zip(batch.columns, schema, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _check_types(table: pa.Table) -> None:
+    """Raise ``UnusableManifest`` for a column whose rows can't be chosen from for the results."""
+    one = table.slice(0, 1)
+    for name in one.column_names:
+        try:
+            one.column(name).filter(pa.array([True]))
+        except pa.ArrowNotImplementedError:
+            raise UnusableManifest(
+                f"The column `{name[:64]}` has a type that can't be carried to the results: leave "
+                "it out, or store it as text."
+            ) from None
 
 
 def _values(column: pa.ChunkedArray, name: str) -> list[Any]:

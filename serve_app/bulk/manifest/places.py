@@ -7,9 +7,11 @@ import logging
 import os
 import re
 import stat
+from urllib.parse import unquote
 
-from serve_app.bulk.manifest.links import LeadsOutside, LinkedFolder
+from serve_app.bulk.manifest.links import LeadsOutside, LinkedFolder, segments
 from serve_app.bulk.manifest.location import locate
+from serve_app.bulk.manifest.reading import CONTROLS
 from serve_app.errors import (
     ConfigurationError,
     ImageNotFound,
@@ -27,9 +29,11 @@ MAX_PLACE = 4096
 
 # Most places are plain: names that begin with a letter or a digit, without a colon.
 _PLAIN = re.compile(r"[A-Za-z0-9_][\w.,()+=@ -]*(?:/[A-Za-z0-9_][\w.,()+=@ -]*)*", re.ASCII)
-_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 # A protocol; two of them where file systems are chained (zip://…::s3://…).
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?://|(?<=file:)/|:)")
+
+# Text is decoded so often, in case a store or a proxy before it does so too.
+_DECODINGS = 3
 
 # Nothing usable is there, or it went away; everything else is the storage's trouble.
 _NOT_THERE = frozenset(
@@ -58,7 +62,7 @@ class InputRoot:
             self._root = locate(root)
         except InvalidRequest as error:
             raise ConfigurationError(f"The input root {error.message}") from None
-        self._names = _names(self._root.path)
+        self._names = segments(self._root.path)
         self.linked = LinkedFolder(self._root.path) if self._root.local else None
 
     def place(self, text: str, field: str = "image") -> str:
@@ -77,7 +81,7 @@ class InputRoot:
             raise InvalidRequest(f"`{field}` must not be empty.", field)
         if len(text) > MAX_PLACE:
             raise InvalidRequest(f"`{field}` must have at most {MAX_PLACE} characters.", field)
-        if _FORBIDDEN.search(text):
+        if CONTROLS.search(text):
             raise InvalidRequest(f"`{field}` must not contain control characters.", field)
         names = self._below(text, field)
         if not names:
@@ -90,13 +94,15 @@ class InputRoot:
         )
         if text.startswith("~") or ".." in text.split("/"):
             raise outside
+        if not self._root.local and _climbs(text):
+            raise outside
         url = _URL.match(text)
         if url is None and not text.startswith("/"):
-            return _names(text)
+            return segments(text)
         if url is None:
             if not self._root.local:
                 raise outside
-            names = _names(text)
+            names = segments(text)
         else:
             if url[1].lower() not in self._root.protocols:
                 raise outside
@@ -104,7 +110,7 @@ class InputRoot:
             if self._root.local and not rest.startswith("/"):  # file://host/…
                 raise outside
             # Some stores keep the protocol in their paths.
-            names = _names(text if "://" in self._root.path else rest)
+            names = segments(text if "://" in self._root.path else rest)
         if names[: len(self._names)] != self._names:
             raise outside
         return names[len(self._names) :]
@@ -120,7 +126,7 @@ class InputRoot:
             PayloadTooLarge: Before it is read.
             NotReady: If the storage does not answer.
         """
-        if not _names(place) or ".." in place.split("/") or "\0" in place:
+        if not segments(place) or ".." in place.split("/") or "\0" in place:
             raise OutsideInputRoot("The place must lie below the input root.")
         if self.linked is not None:
             data = _read_local(self.linked, place, most_bytes)
@@ -178,8 +184,11 @@ def _read_local(folder: LinkedFolder, place: str, most_bytes: int) -> bytes:
         os.close(file)
 
 
-def _names(path: str) -> list[str]:
-    return [name for name in path.split("/") if name not in ("", ".")]
+def _climbs(text: str) -> bool:
+    """Whether ``text`` has a ``..`` for whoever decodes it or takes backslashes for slashes."""
+    for _ in range(_DECODINGS):
+        text = unquote(text)
+    return ".." in text.replace("\\", "/").split("/")
 
 
 def _not_there() -> ImageNotFound:

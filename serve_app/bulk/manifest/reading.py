@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -12,7 +13,13 @@ from serve_app.api.edit_parameters import EditParameters
 from serve_app.errors import InvalidRequest, UnusableManifest
 
 CHUNK_ROWS = 10_000
-"""Rows that are read, checked and stored together."""
+"""Rows that are read, checked and stored together, at most."""
+
+CHUNK_CHARACTERS = 64 * 2**20
+"""Characters of text after which a chunk ends, however few rows it has."""
+
+CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""Characters that no name has: controls, separators of lines and halves of characters."""
 
 MAX_COLUMNS = 1_000
 
@@ -23,12 +30,14 @@ PARAMETERS = tuple(EditParameters.model_fields)
 KNOWN = frozenset({"id", "image", "mask", *PARAMETERS})
 """Columns that say what to do; all others are carried along."""
 
+T = TypeVar("T")
+
 _REQUIRED = ("image", "prompt")
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """``CHUNK_ROWS`` rows, or what is left.
+    """``CHUNK_ROWS`` rows, what is left, or fewer of much text.
 
     ``values`` has a mapping for each with (at least) the known columns, and ``faults`` why some
     can't be read, by their index. ``table`` has all columns as they were written.
@@ -54,7 +63,14 @@ class Reading:
 
 
 def check_columns(names: Sequence[str]) -> None:
-    """Raise ``UnusableManifest`` unless a header of ``names`` has all that it needs, once."""
+    """Raise ``UnusableManifest`` unless a header of ``names`` has all that it needs, once.
+
+    Names with control characters are refused too: they would reach terminals and reports.
+    """
+    if odd := next((name for name in names if CONTROLS.search(name)), None):
+        raise UnusableManifest(
+            f"The name of the column {odd[:64]!a} has control characters: rename it."
+        )
     if missing := [name for name in _REQUIRED if name not in names]:
         columns = " and ".join(f"`{name}`" for name in missing)
         raise UnusableManifest(f"The manifest has no column {columns}.")
@@ -68,6 +84,20 @@ def check_columns(names: Sequence[str]) -> None:
 def too_many_columns() -> UnusableManifest:
     """Why a manifest of more than ``MAX_COLUMNS`` is refused."""
     return UnusableManifest(f"The manifest has more than {MAX_COLUMNS} columns.")
+
+
+def grouped(items: Iterable[T], size: Callable[[T], int], most: int) -> Iterator[list[T]]:
+    """``items`` by the ``most``, or fewer that have ``CHUNK_CHARACTERS`` by their ``size``."""
+    some: list[T] = []
+    characters = 0
+    for item in items:
+        some.append(item)
+        characters += size(item)
+        if len(some) == most or characters >= CHUNK_CHARACTERS:
+            yield some
+            some, characters = [], 0
+    if some:
+        yield some
 
 
 def text_array(texts: Sequence[str | None]) -> pa.Array:

@@ -8,15 +8,14 @@ from importlib.resources import files
 
 from jinja2 import Environment, StrictUndefined, Template
 
-from serve_app.bulk.estimate import shortened
 from serve_app.bulk.manifest.places import InputRoot
-from serve_app.bulk.progress import duration
 from serve_app.bulk.report.choice import choose
 from serve_app.bulk.report.facts import ReportFacts
 from serve_app.bulk.report.figures import figures
 from serve_app.bulk.report.judged import judged
 from serve_app.bulk.report.pairs import pairs
 from serve_app.bulk.report.results_file import open_results
+from serve_app.bulk.wording import duration, shortened
 from serve_app.storage.byte_store import ByteStore
 
 REPORT = "report.html"
@@ -28,7 +27,8 @@ def write_report(store: ByteStore, root: InputRoot, facts: ReportFacts) -> None:
     """Write ``report.html`` of the results in ``store``, with inputs from ``root``.
 
     Raises ``FileNotFoundError`` if there are no results, ``NotReady`` when storage is full or
-    away, ``ConfigurationError`` if ``facts.quality`` names a check that there is not.
+    away, ``RunRefused`` if the checked rows are damaged, ``ConfigurationError`` if
+    ``facts.quality`` names a check that there is not.
     """
     with open_results(store) as results:
         checked = judged(results, facts.quality)

@@ -11,13 +11,12 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from PIL import Image
 
-from serve_app.bulk.estimate import shortened
 from serve_app.bulk.manifest.places import InputRoot
-from serve_app.bulk.pending import ROWS
+from serve_app.bulk.parts import part_names, read_part
 from serve_app.bulk.report.results_file import ResultsFile
+from serve_app.bulk.wording import shortened
 from serve_app.config import LimitsConfig
 from serve_app.errors import EditServiceError
 from serve_app.images.decoding import decode
@@ -52,7 +51,10 @@ def pairs(
     indices: Sequence[int],
     limits: LimitsConfig,
 ) -> list[Pair]:
-    """The pairs of the rows at ``indices``; what can't be read or decoded is left out."""
+    """The pairs of the rows at ``indices``; a picture that can't be shown is left out.
+
+    Raises ``RunRefused`` if the checked rows are damaged.
+    """
     shown = results.rows(indices, _SHOWN)
     asked = _asked(store, [row["row"] for row in shown])
     return [
@@ -106,10 +108,7 @@ def _asked(store: ByteStore, rows: Sequence[int]) -> dict[int, _Asked]:
     for name in _likely_first(store, left):
         if not left:
             break
-        if (data := store.get(name)) is None:
-            continue
-        columns = ["row", "images", "asked"]
-        part = pq.ParquetFile(pa.BufferReader(data)).read(columns=columns)
+        part = read_part(store, name, ["row", "images", "asked"])
         here = part.filter(pc.is_in(part["row"], pa.array(sorted(left), pa.int64()))).to_pylist()
         for row in here:
             prompt = json.loads(row["asked"] or "{}").get("prompt", "")
@@ -120,11 +119,10 @@ def _asked(store: ByteStore, rows: Sequence[int]) -> dict[int, _Asked]:
 
 def _likely_first(store: ByteStore, rows: Iterable[int]) -> Iterator[str]:
     """Names of all parts, first those that have ``rows`` if all parts are of one size."""
-    names = store.names(ROWS)
-    first = store.get(names[0]) if names else None
-    if first is None:
+    names = part_names(store)
+    if not names:
         return
-    size = max(1, pq.read_metadata(pa.BufferReader(first)).num_rows)
+    size = max(1, read_part(store, names[0], ["row"]).num_rows)
     likely = {names[(row - 1) // size] for row in rows if (row - 1) // size < len(names)}
     yield from sorted(likely)
     yield from (name for name in names if name not in likely)

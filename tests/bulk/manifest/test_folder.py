@@ -87,6 +87,13 @@ def test_a_folder_outside_of_the_root(tmp_path: Path) -> None:
         check(Source(str(tmp_path / "images"), (PROMPT,)), tmp_path / "root")
 
 
+def test_a_folder_beside_the_working_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(tmp_path, "photos/a.png", "work/x")
+    monkeypatch.chdir(tmp_path / "work")
+    (row,) = rows(check(Source("../photos", (PROMPT,)), "../photos"))
+    assert (row["images"], row["error_code"]) == (["a.png"], None)
+
+
 def test_in_an_object_store() -> None:
     place = f"memory://{uuid.uuid4().hex}"
     fs = fsspec.filesystem("memory")

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from serve_app.bulk.manifest import reading
 from serve_app.bulk.manifest.check import check_manifest
 from serve_app.bulk.manifest.places import InputRoot
 from serve_app.bulk.manifest.source import Source
@@ -44,6 +45,50 @@ def test_lines_that_cannot_be_read(tmp_path: Path) -> None:
     assert {fault.code for fault in manifest.faults.first} == {"unusable_manifest", "missing_field"}
     ids = [row["id"] for row in rows(manifest)]
     assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize("field", ["more", "image", "prompt", "lora", "mask_box", "id"])
+def test_json_nested_too_deep(tmp_path: Path, field: str) -> None:
+    good = json.dumps(GOOD)
+    lines = [good]
+    for depth in (100, *range(980, 1001), 100_000):  # and the line's own object
+        for nest in ("[" * depth + "]" * depth, '{"a":' * depth + "1" + "}" * depth):
+            lines.append(f'{{"image": "a.png", "prompt": "x", "{field}": {nest}}}')
+    manifest = checked(tmp_path, "m.jsonl", "\n".join([*lines, good]).encode())
+    found = messages(manifest)
+    assert list(found) == list(range(2, len(lines) + 1))
+    assert all("at most 100 arrays and objects" in message for message in found.values())
+
+
+def test_json_nested_deep_enough(tmp_path: Path) -> None:
+    deep = "[" * 99 + '"[[[\\"{"' + "]" * 99
+    flat = json.dumps([{}] * 150 + ["[{" * 200])
+    lines = [f'{{"image": "a.png", "prompt": "x", "more": {more}}}' for more in (deep, flat)]
+    manifest = checked(tmp_path, "m.jsonl", "\n".join(lines).encode())
+    assert manifest.faults.count == 0
+    assert [json.loads(row["input.more"]) for row in rows(manifest)] == [
+        json.loads(deep), json.loads(flat)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("column", ["image", "lora", "mask_box", "seed", "id", "note"])
+def test_cells_nested_deep(tmp_path: Path, column: str) -> None:
+    for depth in (*range(980, 1001), 20_000):
+        for cell in ("[" * depth + "]" * depth, '{"a":' * depth + "1" + "}" * depth):
+            lines = [{"id": "1", "note": "x"} | GOOD, {"id": "2", "note": "x"} | GOOD]
+            lines[1][column] = cell
+            manifest = checked(tmp_path, "m.csv", encoded("csv", lines))
+            assert rows(manifest)[0]["error_code"] is None
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+def test_chunks_of_much_text(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "CHUNK_CHARACTERS", 1000)
+    lines = [GOOD | {"note": "x" * size} for size in (400, 400, 400, 5000, 1, 1, 990)]
+    manifest = checked(tmp_path, f"m.{kind}", encoded(kind, lines))
+    sizes = [pq.read_table(pa.BufferReader(part)).num_rows for part in manifest.parts]
+    assert sizes == [3, 1, 3]
+    assert parts(manifest)["row"].to_pylist() == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_fields_of_json_keep_their_types_or_become_text(tmp_path: Path) -> None:
@@ -177,6 +222,31 @@ def test_carried_columns_keep_their_types(tmp_path: Path) -> None:
         column = part[f"input.{name}"]
         assert column.type == table[name].type
         assert str(column.to_pylist()) == str(table[name].to_pylist())
+
+
+def test_views_of_arrow_are_carried_as_text_and_bytes(tmp_path: Path) -> None:
+    text, data = pa.string_view(), pa.binary_view()
+    table = pa.table(
+        {
+            "image": pa.array(["a.png", "b.png"], text),
+            "prompt": pa.array(["x", "y"], text),
+            "text": pa.array(["long enough for a view", None], text),
+            "data": pa.array([b"\xff", None], data),
+            "texts": pa.array([["a", None], None], pa.list_(text)),
+            "large": pa.array([["a", None], None], pa.large_list(text)),
+            "object": pa.array(
+                [{"a": ["x"], "b": 1}, None], pa.struct({"a": pa.list_(text), "b": "i4"})
+            ),
+        }
+    )
+    pq.write_table(table, tmp_path / "m.parquet", row_group_size=1)
+    manifest = check(Source(str(tmp_path / "m.parquet")), tmp_path)
+    assert [row["images"] for row in rows(manifest)] == [["a.png"], ["b.png"]]
+    carried = parts(manifest)
+    for name in table.column_names:
+        assert carried[f"input.{name}"].to_pylist() == table[name].to_pylist()
+    assert carried.filter(pa.array([False, True]))["input.image"].to_pylist() == ["b.png"]
+    assert "view" not in str(carried.schema)
 
 
 def test_small_groups_of_parquet_are_read_together(tmp_path: Path) -> None:

@@ -77,6 +77,27 @@ def test_what_is_outside_is_refused(text: str) -> None:
         assert caught.value.param == "mask"
 
 
+DECODED = [
+    "%2e%2e/a.png", "a/%2E./b.png", "a%2f..%2fb.png", "..%2fa.png", "..\\a.png", "a\\..\\b.png",
+    "%252e%252e/a.png", "a/%25252e%25252e/b.png", "a/..%5cb.png", "%2e%2e%255Ca.png",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", DECODED)
+def test_a_remote_root_is_not_left_by_what_is_decoded(text: str) -> None:
+    for root in (REMOTE, InputRoot("s3://bucket/rows")):
+        for written in (text, f"{root._root.absolute}/{text}"):
+            with pytest.raises(OutsideInputRoot, match=r"^`image` must lie below"):
+                root.place(written)
+    # A folder has names as they are written.
+    assert LOCAL.place(text) == text
+
+
+@pytest.mark.parametrize("text", ["100%.png", "a%20b.png", "a%2fb.png", "a\\b.png", "%2e.png"])
+def test_a_remote_root_keeps_what_stays_below(text: str) -> None:
+    assert REMOTE.place(text) == text
+
+
 @pytest.mark.parametrize("text", ["/data/rows/a.png", "memory://other/rows/a.png"])
 def test_a_remote_root_has_nothing_elsewhere(text: str) -> None:
     with pytest.raises(OutsideInputRoot):
@@ -115,6 +136,29 @@ def test_a_place_is_below_and_stays_what_it_is(text: str) -> None:
 def test_an_unknown_storage() -> None:
     with pytest.raises(ConfigurationError, match="input root must be a path"):
         InputRoot("nothing://x")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["http://127.0.0.1/images", "HTTPS://example.org", "ftp://example.org/a", "data:,x",
+     "simplecache::s3://bucket", "zip://::/data/a.zip", "a::b"],
+)  # fmt: skip
+def test_the_web_and_chains_are_no_roots(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="must be a path, or a URL of object storage"):
+        InputRoot(text)
+
+
+def test_a_relative_root_is_where_it_leads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("work", "photos"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "photos" / "a.png").write_bytes(b"image")
+    monkeypatch.chdir(tmp_path / "work")
+    for text in ("../photos", f"{tmp_path}/work/.././photos/", f"file://{tmp_path}/work/../photos"):
+        images = InputRoot(text)
+        assert images.place(f"{tmp_path}/photos/a.png") == "a.png"
+        assert images.read("a.png", 5) == b"image"
+        with pytest.raises(OutsideInputRoot):
+            images.place(f"{tmp_path}/work/a.png")
 
 
 @pytest.fixture

@@ -136,7 +136,7 @@ def test_whole_numbers_as_ids(tmp_path: Path, kind: str) -> None:
 
 
 def test_only_the_first_faults_are_told(tmp_path: Path) -> None:
-    lines = [{"id": i, "image": "a.png"} for i in range(25)]
+    lines = [{"id": i} | GOOD | {"seed": -1} for i in range(25)]
     manifest = checked(tmp_path, "m.jsonl", encoded("jsonl", lines))
     assert manifest.faults.count == 25
     assert [fault.number for fault in manifest.faults.first] == list(range(1, 21))

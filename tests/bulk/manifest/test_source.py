@@ -70,11 +70,15 @@ def test_another_manifest_has_another_digest(tmp_path: Path, kind: str) -> None:
         ("m.csv", b"image,prompt,image\n", "two columns with the name `image`"),
         ("m.csv", b"image,prompt,=cmd\n", "column's name"),
         ("m.csv", b"image,prompt\na.png,\xff\n", "UTF-8"),
-        ("m.csv", b'image,prompt\na.png,"x\n', "from line"),
+        ("m.csv", b'image,prompt\na.png,x\na.png,"x\nb,y\n\nc,z\n', "from line 3 on"),
+        ("m.csv", b'image,"prompt\n\n', "from line 1 on"),
+        ("m.csv", b'image,prompt\r\n"a\r\nb",x\r\n\r\na.png,"x\r\n', "from line 5 on"),
         ("m.csv", b'image,prompt\na.png,"x"y\n', "from line 2"),
         ("m.csv", b"image,prompt\na.png," + b"x" * 200_000, "131072 characters"),
         ("m.csv", (",".join(map(str, range(1001))) + ",image,prompt\n").encode(), "1000 columns"),
         ("m.jsonl", b"", "empty"),
+        ("m.jsonl", b'{"prompt": "x"}\n{"prompt": "y"}\n{', "no column `image`"),
+        ("m.jsonl", b"{}", "no column `image` and `prompt`"),
         ("m.jsonl", b"\n  \n", "no rows"),
         ("m.jsonl", '{"image": "é"}'.encode("latin-1"), "UTF-8"),
         ("m.jsonl", '{"image": "a.png"}\n'.encode("utf-16"), "UTF-8"),
@@ -99,6 +103,22 @@ def test_a_parquet_file_with_a_header_only(tmp_path: Path) -> None:
         check(Source(str(tmp_path / "m.parquet")), tmp_path)
 
 
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("control", ["\x1b", "\n", "\x7f", "\x85", "\u2028"])
+def test_names_with_control_characters(tmp_path: Path, kind: str, control: str) -> None:
+    for row in ({f"a{control}b": "x"} | ROW, ROW | {f"{control}": "x"}):
+        with pytest.raises(UnusableManifest, match="has control characters") as caught:
+            checked(tmp_path, f"m.{kind}", encoded(kind, [ROW | row]))
+        assert control not in caught.value.message
+
+
+def test_parquet_of_a_type_that_cannot_be_carried(tmp_path: Path) -> None:
+    views = pa.array([[("a", "x")]], pa.map_(pa.string(), pa.string_view()))
+    pq.write_table(pa.table({"image": ["a"], "prompt": ["x"], "odd": views}), tmp_path / "m.pq")
+    with pytest.raises(UnusableManifest, match="column `odd` has a type that can't be carried"):
+        check(Source(str(tmp_path / "m.pq")), tmp_path)
+
+
 def test_a_json_line_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_lines, "MAX_LINE", 50)
     with pytest.raises(UnusableManifest, match="more than 50 characters"):
@@ -117,6 +137,8 @@ def test_too_many_fields(tmp_path: Path) -> None:
         ("missing.csv", (), "not there"),
         ("memory://missing/m.csv", (), "not there"),
         ("nothing://m.csv", (), "storage that is installed"),
+        ("http://127.0.0.1/m.csv", (), "must be a path, or a URL of object storage"),
+        ("zip://m.csv::m.zip", (), "must be a path, or a URL of object storage"),
         ("m.jsonl", ("make it red",), "folder of images alone"),
         ("images", (), "at least one prompt"),
         ("images", ("make it red",), "no PNG, JPEG or WebP"),
