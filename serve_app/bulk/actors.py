@@ -49,8 +49,8 @@ class DeskActor:
     async def take(self, rows: Sequence[int]) -> Granted | None:
         return await self._desk.take(rows)
 
-    async def begin(self, row: int) -> Turn:
-        return self._desk.begin(row)
+    async def begin(self, row: int, alone: bool) -> Turn:
+        return self._desk.begin(row, alone=alone)
 
     async def end(self, record: RowRecord) -> None:
         self._leave_with_the_driver()
@@ -83,9 +83,9 @@ class DeskClient:
     def __init__(self, handle: Any) -> None:
         self._handle = handle
 
-    async def begin(self, row: int) -> Turn:
+    async def begin(self, row: int, *, alone: bool = False) -> Turn:
         """Whether ``row`` is to be edited now."""
-        return Turn(await call("ledger", self._handle.begin.remote(row)))
+        return Turn(await call("ledger", self._handle.begin.remote(row, alone)))
 
     async def end(self, record: RowRecord) -> None:
         """Commit how a row ended."""

@@ -26,6 +26,7 @@ class Turn(StrEnum):
 
     GO = "go"
     SKIP = "skip"  # it has ended already, or the run is stopping
+    ALONE = "alone"  # an editor died when it was there: it or another row may be why
     GIVE_UP = "give_up"  # editors die over it
 
 
@@ -137,10 +138,11 @@ class Desk:
                 granted.append(row)
         return Granted(granted, len(rows))
 
-    def begin(self, row: int) -> Turn:
+    def begin(self, row: int, *, alone: bool = False) -> Turn:
         """Whether ``row``, which has come to an editor, is to be edited now.
 
-        A row that comes again lost its editor; one that ended is only sent again by Ray.
+        A row that comes again lost its editor, and goes on if it is ``alone`` there: what kills
+        editors must not take others along. One that ended is only sent again by Ray.
         """
         if row not in self._out:
             return Turn.SKIP
@@ -149,6 +151,8 @@ class Desk:
             return Turn.SKIP
         if self._begun[row] >= self._options.lives:
             return Turn.GIVE_UP
+        if self._begun[row] and not alone:
+            return Turn.ALONE
         self._begun[row] += 1
         self._starts += 1
         self._began_at = self._began_at or time.time()

@@ -33,7 +33,7 @@ class Service(Protocol):
 class RowDesk(Protocol):
     """The desk of the run, wherever it is."""
 
-    async def begin(self, row: int) -> Turn: ...
+    async def begin(self, row: int, *, alone: bool = False) -> Turn: ...
 
     async def end(self, record: RowRecord) -> None: ...
 
@@ -78,12 +78,13 @@ class RowEditor:
                 return
             request = loaded.request()
             async with self._seats.taken(self._engine.company(request)):
-                match await self._desk.begin(row.number):
-                    case Turn.GO:
-                        await self._end(await self._edited(row, request))
-                    case Turn.GIVE_UP:
-                        lost = died_over()
-                        await self._end(failed_record(row, lost.code, lost.message))
+                turn = await self._turn(row, request)
+            if turn is Turn.ALONE:
+                async with self._seats.alone():
+                    turn = await self._turn(row, request, alone=True)
+            if turn is Turn.GIVE_UP:
+                lost = died_over()
+                await self._end(failed_record(row, lost.code, lost.message))
         except NotReady:
             raise
         except EditServiceError as error:
@@ -92,6 +93,13 @@ class RowEditor:
             logger.exception("row %d could not be edited", row.number)
             failed = EditFailed("The edit failed in a way it should not; the log says more.")
             await self._refuse(row, failed.code, failed.message)
+
+    async def _turn(self, row: Row, request: EditRequest, *, alone: bool = False) -> Turn:
+        """Edit and commit the row if it is its turn; whose it is otherwise."""
+        turn = await self._desk.begin(row.number, alone=alone)
+        if turn is Turn.GO:
+            await self._end(await self._edited(row, request))
+        return turn
 
     async def _refuse(self, row: Row, code: str, message: str) -> None:
         if await self._desk.begin(row.number) is not Turn.SKIP:

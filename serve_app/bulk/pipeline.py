@@ -15,7 +15,7 @@ import numpy as np
 import ray
 import ray.data
 from ray.data import ActorPoolStrategy, DataContext
-from ray.exceptions import NodeDiedError, OutOfMemoryError, WorkerCrashedError
+from ray.exceptions import NodeDiedError, OutOfMemoryError, RayError, WorkerCrashedError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from serve_app.bulk.actors import DeskActor, ValidatorActor
@@ -25,7 +25,6 @@ from serve_app.bulk.pending import Pending
 from serve_app.bulk.stages import EditRows, Handles, LoadRows, RowSource
 from serve_app.config import Actors, ServiceConfig
 from serve_app.deployments.cache import Cache
-from serve_app.deployments.calls import translated
 from serve_app.errors import ConfigurationError, PartFailed
 
 logger = logging.getLogger(__name__)
@@ -144,10 +143,18 @@ class Pipeline:
         self._running: Future[None] = self._pool.submit(self._run)
 
     def tally(self) -> Tally:
-        """How far it is; raises ``EditServiceError`` if the desk is gone."""
-        with translated("ledger"):
-            tally: Tally = ray.get(self._desk.tally.remote())
+        """How far it is; raises ``PartFailed`` if the desk is gone."""
+        tally: Tally = self._asked(self._desk.tally)
         return tally
+
+    def _asked(self, method: Any) -> Any:
+        try:
+            return ray.get(method.remote())
+        except RayError as error:
+            raise PartFailed(
+                "The process that keeps the ledger is gone; Ray's logs say why. What has ended "
+                "is kept: the same command goes on from there."
+            ) from error
 
     def stop(self) -> None:
         """Hand out no more rows; ``ended`` is true once those at the editors are done."""
@@ -155,8 +162,7 @@ class Pipeline:
 
     def left(self) -> Pending:
         """The rows of this pass that have not ended."""
-        with translated("ledger"):
-            done = np.frombuffer(ray.get(self._desk.done.remote()), np.uint8)
+        done = np.frombuffer(self._asked(self._desk.done), np.uint8)
         return self._pending.without(np.flatnonzero(done))
 
     def ended(self, within_s: float) -> bool:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Hashable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 _PASSED_OVER = 4
 """So many times the number of seats the oldest that waits may be passed over."""
+
+_NOBODY = object()
+"""The company of who must be alone."""
 
 
 @dataclass(slots=True, eq=False)
@@ -29,7 +32,9 @@ class Seats:
     """
 
     def __init__(self, number: int) -> None:
+        self._number = number
         self._free = number
+        self._one_alone = asyncio.Lock()
         self._most_passed = _PASSED_OVER * number
         self._seated: Counter[Hashable] = Counter()
         self._queue: dict[_Waiting, None] = {}
@@ -42,6 +47,14 @@ class Seats:
             yield
         finally:
             self._leave(company)
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """Hold all seats while the body runs: whoever else waits comes after it."""
+        async with self._one_alone, AsyncExitStack() as seats:
+            for _ in range(self._number):
+                await seats.enter_async_context(self.taken(_NOBODY))
+            yield
 
     async def _take(self, company: Hashable) -> None:
         if self._free:
@@ -74,6 +87,9 @@ class Seats:
         self._seated[company] += 1
 
     def _next(self) -> _Waiting:
+        for called in self._queue:
+            if called.company is _NOBODY:
+                return called
         oldest = next(iter(self._queue))
         if oldest.passed_over >= self._most_passed:
             return oldest

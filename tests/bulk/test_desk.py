@@ -172,7 +172,7 @@ async def test_two_ends_at_once_count_once() -> None:
     notes = Notes()
     desk = desk_of(notes)
     await desk.take([1])
-    assert [desk.begin(1), desk.begin(1)] == [Turn.GO, Turn.GO]
+    assert [desk.begin(1), desk.begin(1, alone=True)] == [Turn.GO, Turn.GO]
     notes.gate.clear()
     both = asyncio.gather(desk.end(done(1)), desk.end(done(1)))
     await asyncio.sleep(0)
@@ -182,12 +182,20 @@ async def test_two_ends_at_once_count_once() -> None:
     assert (tally.succeeded, tally.verdicts, tally.in_flight) == (1, {"pass": 1}, 0)
 
 
+async def test_a_row_that_lost_its_editor_goes_on_alone() -> None:
+    desk = desk_of(Notes())
+    await desk.take([1, 2])
+    assert [desk.begin(1), desk.begin(1)] == [Turn.GO, Turn.ALONE]
+    assert desk.begin(1, alone=True) is Turn.GO
+    assert desk.begin(2) is Turn.GO
+
+
 @given(lives=st.integers(1, 5))
 def test_a_row_over_which_editors_die_is_given_up(lives: int) -> None:
     async def played() -> None:
         desk = desk_of(Notes(), lives=lives)
         await desk.take([1, 2])
-        assert [desk.begin(1) for _ in range(lives)] == [Turn.GO] * lives
+        assert [desk.begin(1, alone=True) for _ in range(lives)] == [Turn.GO] * lives
         assert desk.begin(1) is Turn.GIVE_UP
         assert desk.begin(1) is Turn.GIVE_UP
         assert desk.begin(2) is Turn.GO  # each row has its own
@@ -317,14 +325,16 @@ class Runs(RuleBasedStateMachine):
         self.out.update(taken.rows)
         self.next_row += places
 
-    @rule(row=st.integers(1, 12))
-    def begin(self, row: int) -> None:
-        turn = self.desk.begin(row)
+    @rule(row=st.integers(1, 12), alone=st.booleans())
+    def begin(self, row: int, alone: bool) -> None:
+        turn = self.desk.begin(row, alone=alone)
         if row not in self.out or self.stopped:
             assert turn is Turn.SKIP
             self.out.discard(row)
         elif self.deaths.get(row, 0) == self.lives:
             assert turn is Turn.GIVE_UP
+        elif row in self.deaths and not alone:
+            assert turn is Turn.ALONE
         else:
             assert turn is Turn.GO
             self.deaths[row] = self.deaths.get(row, 0) + 1

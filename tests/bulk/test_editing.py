@@ -20,6 +20,7 @@ from serve_app.bulk.output import NotByTheWorkflow, RowOutput
 from serve_app.bulk.record import RowRecord
 from serve_app.bulk.row import Row
 from serve_app.config import CacheConfig, PlanningConfig, ServiceConfig
+from serve_app.edits.job import EditedImage, EditJob
 from serve_app.edits.request import EditRequest
 from serve_app.edits.result import EditOutcome
 from serve_app.engine.engine import Engine
@@ -62,6 +63,25 @@ class Flaky(ByteStore):
         super().put(name, data)
 
 
+class Together(FaultyEditor):
+    """Notes how many others each edit met, by its image."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self.running: set[str] = set()
+        self.beside: dict[str, int] = {}
+
+    async def edit(self, job: EditJob) -> EditedImage:
+        image = job.subject_id
+        self.running.add(image)
+        for one in self.running:
+            self.beside[one] = max(self.beside.get(one, 0), len(self.running) - 1)
+        try:
+            return await super().edit(job)
+        finally:
+            self.running.discard(image)
+
+
 class AtDesk:
     """The desk in this process, and what is in the output as each row ends."""
 
@@ -70,8 +90,8 @@ class AtDesk:
         self._store = store
         self.files_at_end: dict[int, list[str]] = {}
 
-    async def begin(self, row: int) -> Turn:
-        return self._desk.begin(row)
+    async def begin(self, row: int, *, alone: bool = False) -> Turn:
+        return self._desk.begin(row, alone=alone)
 
     async def end(self, record: RowRecord) -> None:
         self.files_at_end[record.row] = self._store.names("")
@@ -361,10 +381,22 @@ async def test_a_row_over_which_editors_died_is_given_up(running: Running, engin
     editor = FaultyEditor(engine)
     run = running(editor)
     await run.desk.take([1])
-    assert [run.desk.begin(1), run.desk.begin(1)] == [Turn.GO, Turn.GO]
+    assert [run.desk.begin(1), run.desk.begin(1, alone=True)] == [Turn.GO, Turn.GO]
     await run.rows.run(loaded())
     assert editor.jobs == []
     assert run.records[1]["error_code"] == "replica_lost"
+
+
+async def test_a_row_that_lost_its_editor_is_edited_alone(running: Running, engine: Engine) -> None:
+    """One of those that were there may kill the next editor, too: it takes nobody along."""
+    editor = Together(engine)
+    run = running(editor)
+    await run.desk.take([1, 2, 3])
+    assert [run.desk.begin(1), run.desk.begin(2)] == [Turn.GO, Turn.GO]  # and it died
+    rows = [loaded(number=number, seed=number) for number in (1, 2, 3)]
+    await asyncio.gather(*(run.rows.run(row) for row in rows))
+    assert {row["status"] for row in run.records.values()} == {"succeeded"}
+    assert [editor.beside[row.images[0].id] for row in rows[:2]] == [0, 0]
 
 
 async def test_a_row_that_ended_is_not_edited_again(running: Running, engine: Engine) -> None:

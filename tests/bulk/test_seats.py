@@ -213,3 +213,45 @@ async def test_a_seat_is_given_back_when_the_body_fails() -> None:
                 raise ValueError("broken")
     async with seats.taken("A"):
         pass
+
+
+@pytest.mark.parametrize("number", [1, 2, 5])
+async def test_who_is_alone_has_all_seats_and_comes_before_others(number: int) -> None:
+    seats = Seats(number)
+    guests = Guests(seats)
+    met: list[int] = []
+
+    async def alone() -> None:
+        async with seats.alone():
+            met.append(len(guests.seated))
+
+    for _ in range(number):
+        await guests.comes("a")
+    once = asyncio.create_task(alone())
+    await settled()
+    await guests.comes("a")  # and comes after it, though it is company
+    for guest in list(guests.seated):
+        await guests.leaves(guest)
+    await once
+    assert met == [0]
+    await settled()
+    assert guests.seated == [number]
+    await guests.all_leave()
+
+
+async def test_who_can_not_be_alone_any_more_leaves_all_seats() -> None:
+    guests = Guests(Seats(2))
+    first = await guests.comes("a")
+
+    async def alone() -> None:
+        async with guests.seats.alone():
+            raise AssertionError
+
+    task = asyncio.create_task(alone())
+    await settled()
+    task.cancel()
+    await settled()
+    await guests.comes("b")
+    assert len(guests.seated) == 2
+    await guests.leaves(first)
+    await guests.all_leave()
