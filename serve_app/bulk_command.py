@@ -16,7 +16,6 @@ import typer
 
 from serve_app.config import ServiceConfig
 from serve_app.errors import InvalidRequest, NotReady, PartFailed, UnusableManifest
-from serve_app.serve_config import service_settings
 from serve_app.terminal import INTERRUPTED, PLAIN, console, notes, told_plainly
 
 if TYPE_CHECKING:
@@ -109,6 +108,7 @@ def run(
     from serve_app.bulk.manifest.source import Source
     from serve_app.bulk.preparing import InvalidRows, Order
     from serve_app.bulk_screen import show_dry_run, show_faults
+    from serve_app.serve_config import service_settings
 
     with told_plainly():
         order = Order(Source(manifest, _prompts(prompt, prompts)), out, input_root, skip_invalid)
