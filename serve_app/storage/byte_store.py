@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
-import secrets
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
@@ -17,7 +15,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from serve_app.errors import ConfigurationError, NotReady
-from serve_app.storage.atomic import TEMPORARY_SUFFIX, write_atomically
+from serve_app.storage.atomic import TEMPORARY_SUFFIX, write_atomically, writing_atomically
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +93,7 @@ class ByteStore:
         # Of what the body raises, only errors of files can be ours.
         with storage_errors("write", OSError):
             if self.local is not None:
-                with _writing_locally(self.local / name) as file:
+                with writing_atomically(self.local / name, durable=True) as file:
                     yield file
                 return
             # By a file of this machine: not all stores can take back what they were sent half.
@@ -148,22 +146,6 @@ class ByteStore:
 
     def _path(self, name: str) -> str:
         return f"{self.root}/{name}"
-
-
-@contextmanager
-def _writing_locally(path: Path) -> Iterator[BinaryIO]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}{TEMPORARY_SUFFIX}")
-    try:
-        with temporary.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        # Gone already after the rename; and a failing clean-up must not hide the cause.
-        with suppress(OSError):
-            temporary.unlink()
 
 
 def _is_unfinished(name: str) -> bool:

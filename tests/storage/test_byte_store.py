@@ -10,7 +10,7 @@ import fsspec
 import pytest
 
 from serve_app.errors import ConfigurationError, NotReady
-from serve_app.storage import atomic, byte_store
+from serve_app.storage import atomic
 from serve_app.storage.byte_store import ByteStore
 from tests.bulk.s3 import S3, forget_file_systems, s3, s3_alone  # noqa: F401 fixtures
 
@@ -156,7 +156,7 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/secret/path")
 
-    monkeypatch.setattr(byte_store.os, "fsync", full)
+    monkeypatch.setattr(atomic.os, "fsync", full)
     with pytest.raises(NotReady, match="full"):
         store.put("file", b"new")
     with pytest.raises(NotReady, match="full") as caught, store.writing("file") as file:
