@@ -6,7 +6,7 @@ They construct, delegate and translate.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import psutil
@@ -112,6 +112,9 @@ class ValidatorActor:
     async def mend(self, case: Case) -> Mended:
         return await self._judge.mend(case)
 
+    async def judge(self, case: Case, picture: bool) -> Judged:
+        return await self._judge.judge(case, picture)
+
 
 class ValidatorPool:
     """The validators behind their handles, as the workflow's ``Judge``: the least busy is asked.
@@ -132,25 +135,30 @@ class ValidatorPool:
     async def mend(self, case: Case) -> Mended:
         """Judge, repair what can be, and judge again; raises ``NotReady`` if none can."""
         case = await with_opinion(case, self._own, self._opinion_s)
+        mended: Mended = await self._patiently(lambda handle: handle.mend.remote(case))
+        return mended
+
+    async def judge(self, case: Case, picture: bool) -> Judged:
+        """Judge, and draw what was found if ``picture``; raises ``NotReady`` if none can."""
+        case = await with_opinion(case, self._own, self._opinion_s)
+        judged: Judged = await self._patiently(lambda handle: handle.judge.remote(case, picture))
+        return judged
+
+    async def _patiently(self, send: Callable[[Any], Any]) -> Any:
         return await patiently(
-            lambda: self._mend(case), self._patience_s, lambda: None, "judging a row"
+            lambda: self._by_any(send), self._patience_s, lambda: None, "judging a row"
         )
 
-    async def _mend(self, case: Case) -> Mended:
+    async def _by_any(self, send: Callable[[Any], Any]) -> Any:
         for handle in sorted(self._busy, key=lambda one: self._busy[one]):
             self._busy[handle] += 1
             try:
-                mended: Mended = await call("validator", handle.mend.remote(case))
+                return await call("validator", send(handle))
             except ReplicaLost:
                 continue  # the next one
             finally:
                 self._busy[handle] -= 1
-            return mended
         raise NotReady("No validator answers.", None, _VALIDATORS_S)
-
-    async def judge(self, case: Case, picture: bool) -> Judged:
-        """Rows are not asked about: nobody calls this."""
-        raise NotImplementedError
 
 
 async def _nobody(_question: Question) -> Reply:
