@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -20,6 +19,7 @@ from serve_app.bulk.holding import NAME, Lease, hold
 from serve_app.errors import NotReady, RunRefused
 from serve_app.storage.byte_store import ByteStore
 
+from .conftest import memory
 from .s3 import S3, s3  # noqa: F401 a fixture
 
 LONG_S = 1000.0
@@ -41,21 +41,6 @@ def remote(request: pytest.FixtureRequest) -> ByteStore:
     if request.param == "memory":
         return memory()
     return ByteStore(f"{request.getfixturevalue('s3').url}/out")
-
-
-@pytest.fixture(params=["folder", "memory", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> ByteStore:
-    match request.param:
-        case "folder":
-            return ByteStore(str(tmp_path / "out"))
-        case "memory":
-            return memory()
-        case _:
-            return ByteStore(f"{request.getfixturevalue('s3').url}/out")
-
-
-def memory() -> ByteStore:
-    return ByteStore(f"memory://{uuid.uuid4().hex}")
 
 
 def age(store: ByteStore, by_s: float) -> None:

@@ -6,7 +6,6 @@ import threading
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -19,24 +18,10 @@ from serve_app.bulk.record import CHECKS, SCHEMA, RowRecord, Status
 from serve_app.errors import NotReady, RunRefused
 from serve_app.storage.byte_store import ByteStore
 
+from .conftest import memory
 from .s3 import s3  # noqa: F401 a fixture
 
 Fate = Literal["stored", "lost", "stored and not told"]
-
-
-@pytest.fixture(params=["folder", "memory", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> ByteStore:
-    match request.param:
-        case "folder":
-            return ByteStore(str(tmp_path / "out"))
-        case "memory":
-            return memory()
-        case _:
-            return ByteStore(f"{request.getfixturevalue('s3').url}/out")
-
-
-def memory() -> ByteStore:
-    return ByteStore(f"memory://{uuid.uuid4().hex}")
 
 
 def record(row: int, ended_at: float = 1.5, **more: Any) -> RowRecord:
