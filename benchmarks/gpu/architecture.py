@@ -30,7 +30,8 @@ class Size:
     """One size of the architecture, and what is measured at it.
 
     ``side`` is the square canvas of the edits in pixels, ``condition_area`` the area of the
-    copy that the text encoder sees. ``text_lengths`` are the tokens that it makes of the
+    copy that the text encoder sees. ``together`` are canvases, each with the number of edits
+    that arrive at once. ``text_lengths`` are the tokens that it makes of the
     prompt and of the neutral negative prompt, for what is measured without it and the floor.
     """
 
@@ -43,6 +44,7 @@ class Size:
     side: int
     condition_area: int
     curve_sides: tuple[int, ...]
+    together: tuple[tuple[int, int], ...]
     long_steps: int
     short_steps: int
     text_lengths: tuple[int, int]
@@ -92,6 +94,7 @@ FULL = Size(
     side=1024,
     condition_area=384 * 384,
     curve_sides=(512, 1024),
+    together=((512, 8), (1024, 4)),
     long_steps=50,
     short_steps=4,
     # The picture's 14 x 14 tokens, its marks, the prompt's bytes, the rest of the template.
@@ -136,6 +139,7 @@ MINIATURE = Size(
     side=64,
     condition_area=64 * 64,
     curve_sides=(64, 128),
+    together=((64, 4),),
     long_steps=5,
     short_steps=2,
     text_lengths=(69, 31),

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-PARTS = ("end_to_end", "steps", "curve", "modes")
+PARTS = ("end_to_end", "together", "steps", "curve", "modes")
 MODES = (
     "eager",
     "attention",
@@ -31,6 +31,9 @@ parts, with what they take on one H200 (estimated):
   end_to_end  whole edits at 1024x1024 with one reference: 4 and 50 steps, with and without
               guidance, ours and stock in turns, with the time of each stage (5 minutes;
               7 with --compile)
+  together    edits that arrive at once, through the engine's own threads: its encoders, steps
+              and decoder beside each other, against stock, one after the other; some are
+              cancelled (1 minute; it also needs pydantic, cachetools and peft)
   steps       seconds of a step, ours and stock; both rows of guidance stacked in one masked
               forward, or in two forwards (2 minutes)
   curve       seconds of a step at 512x512 and 1024x1024, batch 1, 2, 4 and 8 (4 minutes)

@@ -22,9 +22,11 @@ from benchmarks.gpu.modes import modes
 from benchmarks.gpu.options import Options
 from benchmarks.gpu.record import Record, run_facts, table
 from benchmarks.gpu.steps import steps
+from benchmarks.gpu.together import together
 
 _PARTS: dict[str, Callable[[Bench, Part], None]] = {
     "end_to_end": end_to_end,
+    "together": together,
     "steps": steps,
     "curve": curve,
     "modes": modes,

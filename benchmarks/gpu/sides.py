@@ -15,7 +15,7 @@ from PIL import Image
 
 from benchmarks.gpu.architecture import Size
 from benchmarks.gpu.device import Device, Stages
-from benchmarks.gpu.workload import NEGATIVE, PROMPT, SEED, Edit, denoise, start
+from benchmarks.gpu.workload import NEGATIVE, Edit, denoise, start
 from serve_app.engine.decode import decode_latents
 from serve_app.images.encoding import encode
 
@@ -45,7 +45,7 @@ class Ours:
         with stages.stage("text_encode"):
             side = round(self._size.condition_area**0.5)
             condition = pipeline.image_processor.resize(image, side, side)
-            positive = pipeline.encode_prompt(PROMPT, image=[condition])[0]
+            positive = pipeline.encode_prompt(edit.prompt, image=[condition])[0]
             negative = (
                 pipeline.encode_prompt(NEGATIVE, image=[condition])[0] if edit.guided else None
             )
@@ -59,7 +59,7 @@ class Ours:
                 edit.side,
                 positive.dtype,
                 self._device.torch,
-                torch.Generator("cpu").manual_seed(SEED),
+                torch.Generator("cpu").manual_seed(edit.seed),
             )
         with stages.stage("denoise"):
             state = start(pipeline, edit, latents, references, positive, negative)
@@ -82,7 +82,7 @@ class Stock:
         started = self._device.now()
         with self._timed(stages):
             images, latents = self._call(
-                edit, image, stages, "pil", prompt=PROMPT, negative=NEGATIVE
+                edit, image, stages, "pil", prompt=edit.prompt, negative=NEGATIVE
             )
         with stages.stage("png"):
             images[0].save(io.BytesIO(), format="PNG")
@@ -135,7 +135,7 @@ class Stock:
                     num_inference_steps=edit.steps,
                     height=edit.side,
                     width=edit.side,
-                    generator=torch.Generator("cpu").manual_seed(SEED),
+                    generator=torch.Generator("cpu").manual_seed(edit.seed),
                     output_type=output_type,
                     callback_on_step_end=step_end,
                     **embeddings,

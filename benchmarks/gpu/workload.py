@@ -28,6 +28,8 @@ class Edit:
     side: int
     steps: int
     guided: bool = False
+    prompt: str = PROMPT
+    seed: int = SEED
 
     @property
     def name(self) -> str:
@@ -50,11 +52,11 @@ class Edit:
             conditions=(),
             width=self.side,
             height=self.side,
-            prompt=PROMPT,
+            prompt=self.prompt,
             negative_prompt=NEGATIVE,
             true_cfg_scale=self.scale,
             num_inference_steps=self.steps,
-            seed=SEED,
+            seed=self.seed,
         )
 
 
