@@ -194,8 +194,8 @@ class AccelerationConfig(Section):
     )
     stack_guidance: bool = Field(
         True,
-        description="Run both rows of a guided edit in one forward. Off, prompts of different "
-        "length need no mask, which keeps flash attention in.",
+        description="Run both rows of a guided edit in one forward: faster where the canvas is "
+        "small. Off, in one after the other, which takes less memory.",
     )
     warm_up_sizes: tuple[CanvasSize, ...] = Field(
         (), description="Canvases (WIDTHxHEIGHT) to run before ready, alone and in full batches."

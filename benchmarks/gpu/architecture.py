@@ -23,6 +23,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from serve_app.engine.miniature.architecture import rope, scheduler, text_encoder_config
 from serve_app.engine.miniature.tokenizer import byte_tokenizer
 from serve_app.engine.processor import ImageOnlyProcessor, template_prefix_length
+from serve_app.engine.row_attention import RowAttention
 
 
 @dataclass(frozen=True)
@@ -166,9 +167,13 @@ def _random_weights(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
 
 
 def make_transformer(size: Size, device: torch.device, *, zero_cond_t: bool = False) -> Any:
-    """Make the transformer; ``zero_cond_t`` as in Qwen-Image-Edit-2511."""
+    """Make the transformer; ``zero_cond_t`` as in Qwen-Image-Edit-2511.
+
+    Its attention is this engine's, which is the stock pipeline's own where stock calls it.
+    """
     with _random_weights(device, size.dtype):
         model = QwenImageTransformer2DModel(**size.transformer, zero_cond_t=zero_cond_t)
+    model.set_attn_processor(RowAttention())
     return model.eval().requires_grad_(False)
 
 

@@ -1,4 +1,4 @@
-"""The batching curve: what a row more costs, by canvas, prompts equally long and not."""
+"""The batching curve: what a row more costs, by canvas, with prompts equally long."""
 
 from __future__ import annotations
 
@@ -17,11 +17,9 @@ def curve(bench: Bench, part: Part) -> None:
     for side in bench.size.curve_sides:
         edit = Edit(side, STEPS)
         alone_s = 0.0
-        for batch, mixed in _batches():
-            name = f"{side}x{side}, batch {batch}, {chosen.name}" + ", mixed" * mixed
-            # Mixed prompts are each three tokens shorter than the one before.
-            longest = bench.size.text_lengths[0]
-            lengths = tuple(longest - (3 * row if mixed else 0) for row in range(batch))
+        for batch in BATCHES:
+            name = f"{side}x{side}, batch {batch}, {chosen.name}"
+            lengths = bench.size.text_lengths[:1] * batch
 
             def measure(edit: Edit = edit, lengths: tuple[int, ...] = lengths) -> float:
                 states = [
@@ -38,17 +36,8 @@ def curve(bench: Bench, part: Part) -> None:
                 details = {
                     "side": side,
                     "batch": batch,
-                    "mixed_lengths": mixed,
                     "seconds_per_step_and_request": median / batch,
                 }
                 row = step_row(name, seconds, bench.floor_s(side, lengths), details=details)
                 row.times_as_fast, row.against = alone_s * batch / median, "batch 1"
-                row.note = "prompts of mixed length, masked" if mixed else ""
                 part.add(row)
-
-
-def _batches() -> list[tuple[int, bool]]:
-    """Each batch with equal prompts (no mask), those of several also with mixed ones."""
-    return [
-        (batch, mixed) for batch in BATCHES for mixed in (False, True) if batch > 1 or not mixed
-    ]

@@ -9,7 +9,7 @@ import torch
 
 from benchmarks.gpu.acceleration import NATIVE, Acceleration
 from benchmarks.gpu.bench import Bench, Part, Unavailable, step_row
-from benchmarks.gpu.steps import STEPS, masking_backends, timed_steps
+from benchmarks.gpu.steps import STEPS, timed_steps
 from benchmarks.gpu.workload import Edit, random_state
 
 
@@ -107,8 +107,8 @@ class _Trial:
 def _attention_backends(bench: Bench) -> tuple[str, ...]:
     """Kernels by diffusers' names that need no download; some need a package."""
     if not bench.device.cuda:
-        return masking_backends(bench)
-    return (*masking_backends(bench), "_native_flash", "_flash_3", "flash", "sage")
+        return ("_native_math",)
+    return ("_native_cudnn", "_native_efficient", "_native_flash", "_flash_3", "flash", "sage")
 
 
 def _fast_backends(bench: Bench) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-PARTS = ("end_to_end", "together", "steps", "curve", "modes")
+PARTS = ("end_to_end", "together", "steps", "curve", "lengths", "modes")
 MODES = (
     "eager",
     "attention",
@@ -34,9 +34,11 @@ parts, with what they take on one H200 (estimated):
   together    edits that arrive at once, through the engine's own threads: its encoders, steps
               and decoder beside each other, against stock, one after the other; some are
               cancelled (1 minute; it also needs pydantic, cachetools and peft)
-  steps       seconds of a step, ours and stock; both rows of guidance stacked in one masked
-              forward, or in two forwards (2 minutes)
-  curve       seconds of a step at 512x512 and 1024x1024, batch 1, 2, 4 and 8 (4 minutes)
+  steps       seconds of a step, ours and stock; both rows of guidance in one forward or in two
+              (1 minute)
+  curve       seconds of a step at 512x512 and 1024x1024, batch 1, 2, 4 and 8 (2 minutes)
+  lengths     seconds of a step of prompts of several lengths: attention by row, or masked
+              (1 minute)
   modes       eager, the attention kernels that are there, compiled, float8 (5 minutes)
 
 --compile, --attention, --guidance and --zero-cond-t make a part's results go to an entry of
@@ -134,7 +136,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         choices=("stacked", "apart"),
         default="apart",
         help="our side of a guided step: two forwards, as configs/single_gpu.yaml has it, or one "
-        "with a mask (default: apart)",
+        "(default: apart)",
     )
     add("--zero-cond-t", action="store_true", help="the transformer of Qwen-Image-Edit-2511")
     add("--commit", help="the commit that is measured, where there is no git to ask")

@@ -18,6 +18,7 @@ from benchmarks.gpu.curve import curve
 from benchmarks.gpu.device import Deadline, Device, TimeIsUp
 from benchmarks.gpu.end_to_end import end_to_end
 from benchmarks.gpu.floor import forward_flop, image_tokens, matmul_rate
+from benchmarks.gpu.lengths import lengths
 from benchmarks.gpu.modes import modes
 from benchmarks.gpu.options import Options
 from benchmarks.gpu.record import Record, run_facts, table
@@ -29,6 +30,7 @@ _PARTS: dict[str, Callable[[Bench, Part], None]] = {
     "together": together,
     "steps": steps,
     "curve": curve,
+    "lengths": lengths,
     "modes": modes,
 }
 
@@ -102,13 +104,13 @@ def _run_part(name: str, bench: Bench, record: Record, facts: dict[str, object])
 
 def _ceiling(bench: Bench) -> dict[str, object]:
     size = bench.size
-    lengths = size.text_lengths[:1]
+    prompt = size.text_lengths[:1]
     return {
         "size": size.name,
         "dtype": str(size.dtype).removeprefix("torch."),
         "matmul_tflops": bench.matmul_rate / 1e12,
-        "forward_tflop": forward_flop(size.transformer, image_tokens(size.side), *lengths) / 1e12,
-        "floor_s_per_forward": bench.floor_s(size.side, lengths),
+        "forward_tflop": forward_flop(size.transformer, image_tokens(size.side), *prompt) / 1e12,
+        "floor_s_per_forward": bench.floor_s(size.side, prompt),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
+from typing import Any
 
 from benchmarks.gpu.acceleration import Acceleration
 from benchmarks.gpu.bench import Bench, Part, step_row
@@ -16,26 +17,15 @@ STEPS = 4
 
 
 def steps(bench: Bench, part: Part) -> None:
-    """Without guidance, then with: two forwards, or one whose padded prompt needs a mask.
-
-    A mask keeps the attention from the flash kernels, which may cost more than a second
-    launch of everything.
-    """
+    """Without guidance, then with: two forwards, or one of both rows."""
     chosen, size = bench.acceleration(), bench.size
     unguided = _Steps(bench, part, Edit(size.side, STEPS))
     unguided.stock("one forward")
     unguided.ours(chosen, "one forward")
     guided = _Steps(bench, part, Edit(size.side, STEPS, guided=True))
     guided.stock("two forwards")
-    guided.ours(chosen, "one masked forward")
+    guided.ours(chosen, "one forward")
     guided.ours(chosen, "two forwards", stack_guidance=False)
-    # Not the same work: it tells what the mask alone costs.
-    equal = (size.text_lengths[0], size.text_lengths[0])
-    guided.ours(chosen, "one forward, equal lengths, no mask", text_lengths=equal)
-    for backend in masking_backends(bench):
-        if backend != chosen.attention:
-            way = Acceleration(chosen.transformer, backend, chosen.compiler, chosen.mode)
-            guided.ours(way, "one masked forward")
 
 
 class _Steps:
@@ -66,13 +56,11 @@ class _Steps:
         forwards: str,
         *,
         stack_guidance: bool = True,
-        text_lengths: tuple[int, int] | None = None,
     ) -> None:
         """This engine's steps from fresh states; ``forwards`` says it in words."""
-        lengths = text_lengths or self._lengths
 
         def measure() -> float:
-            state = random_state(self._pipeline, self._edit, lengths)
+            state = random_state(self._pipeline, self._edit, self._lengths)
             return timed_steps(self._bench, way, [state], stack_guidance=stack_guidance)
 
         self._add(f"ours, {way.name}, {forwards}", measure)
@@ -91,15 +79,18 @@ class _Steps:
 
 
 def timed_steps(
-    bench: Bench, way: Acceleration, states: list[DenoisingState], *, stack_guidance: bool = True
+    bench: Bench,
+    way: Acceleration,
+    states: list[DenoisingState],
+    *,
+    stack_guidance: bool = True,
+    denoiser: Any = None,
 ) -> float:
-    """Take all steps of fresh states; the seconds of one step."""
+    """Take all steps of fresh states, with ``way``'s transformer unless another is given.
+
+    Returns the seconds of one step.
+    """
     with way.applied():
         started = bench.device.now()
-        denoise(way.transformer, states, stack_guidance=stack_guidance)
+        denoise(denoiser or way.transformer, states, stack_guidance=stack_guidance)
         return (bench.device.now() - started) / len(states[0].timesteps)
-
-
-def masking_backends(bench: Bench) -> tuple[str, ...]:
-    """PyTorch's kernels that take a mask, by diffusers' names."""
-    return ("_native_cudnn", "_native_efficient") if bench.device.cuda else ("_native_math",)

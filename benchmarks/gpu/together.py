@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks.gpu.acceleration import Acceleration
 from benchmarks.gpu.bench import Bench, Part, Unavailable
 from benchmarks.gpu.end_to_end import latents_difference
 from benchmarks.gpu.record import Row
@@ -39,20 +40,26 @@ class _Served:
 
 def together(bench: Bench, part: Part) -> None:
     """Edits without guidance: stock in turn, ours all at once, ours again with half cancelled."""
-    pipeline = bench.pipeline(encoders=True)
+    pipeline, way = bench.pipeline(encoders=True), bench.acceleration()
     with part.row("the engine"):
         loop = _device_loop(bench, pipeline)
         try:
             for side, number in bench.size.together:
-                _compare(bench, part, pipeline, loop, Edit(side, STEPS), number)
+                _compare(bench, part, pipeline, loop, way, Edit(side, STEPS), number)
         finally:
             loop.close()
 
 
 def _compare(
-    bench: Bench, part: Part, pipeline: Any, loop: DeviceLoop, edit: Edit, number: int
+    bench: Bench,
+    part: Part,
+    pipeline: Any,
+    loop: DeviceLoop,
+    way: Acceleration,
+    edit: Edit,
+    number: int,
 ) -> None:
-    # Prompts of different length, as they come: what shares a step is padded and masked.
+    # Prompts of different length, as they come.
     edits = [
         replace(edit, seed=turn, prompt=PROMPT[: len(PROMPT) - 3 * turn]) for turn in range(number)
     ]
@@ -74,18 +81,20 @@ def _compare(
         )
     )
     bench.deadline.require(2 * total)
-    _serve(bench, loop, [replace(tasks[0], seed=number)])
-    alone = _serve(bench, loop, tasks[:1])
-    served = _serve(bench, loop, tasks)
+    with way.applied():
+        _serve(bench, loop, tasks)  # warms up, and teaches the policy what a step costs
+        alone = _serve(bench, loop, tasks[:1])
+        served = _serve(bench, loop, tasks)
+        staying = _serve(bench, loop, tasks, leaving=number // 2)
     ours = max(served.seconds)
     apart = [
-        latents_difference(ours.latents, theirs.latents, "ours")
-        for ours, theirs in zip(served.results, edited, strict=True)
+        latents_difference(made.latents, theirs.latents, "ours")
+        for made, theirs in zip(served.results, edited, strict=True)
     ]
     arrivals = [sum(one.seconds for one in edited[: turn + 1]) for turn in range(number)]
     part.add(
         Row(
-            f"{what}: ours",
+            f"{what}: ours, {way.name}",
             ours / number,
             "edit",
             times_as_fast=total / ours,
@@ -107,10 +116,9 @@ def _compare(
             },
         )
     )
-    staying = _serve(bench, loop, tasks, leaving=number // 2)
     part.add(
         Row(
-            f"{what}: ours, {number // 2} of them cancelled after their second step",
+            f"{what}: ours, {way.name}, {number // 2} of them cancelled after their second step",
             max(staying.seconds) / len(staying.seconds),
             "edit",
             details={"seconds": staying.seconds, "pending_after": loop.pending()},
@@ -157,7 +165,7 @@ def _task(bench: Bench, pipeline: Any, edit: Edit) -> CanvasTask:
 
 
 def _device_loop(bench: Bench, pipeline: Any) -> DeviceLoop:
-    """The engine's loop over the benchmark's models; raises ``Unavailable`` without its packages."""
+    """The engine's loop over these models; raises ``Unavailable`` without its packages."""
     try:
         from serve_app.config import AdaptersConfig, EngineConfig
         from serve_app.edits.model import ModelDescription

@@ -129,14 +129,26 @@ def random_state(
     )
 
 
+class Masked:
+    """A transformer whose attention masks padding, as stock does, for comparison."""
+
+    def __init__(self, transformer: Any) -> None:
+        self._transformer = transformer
+
+    def __call__(self, *, attention_kwargs: dict[str, Any], **call: Any) -> Any:
+        embeddings: torch.Tensor = call["encoder_hidden_states"]
+        lengths = attention_kwargs["text_lengths"].to(embeddings.device)
+        positions = torch.arange(embeddings.shape[1], device=embeddings.device)
+        return self._transformer(encoder_hidden_states_mask=positions < lengths[:, None], **call)
+
+
 @torch.no_grad()
 def denoise(
     transformer: Any, states: Sequence[DenoisingState], *, stack_guidance: bool = True
 ) -> None:
     """Take all steps of requests that began together, as the engine does: shared forwards.
 
-    A guided request's two rows are stacked, the shorter prompt padded and masked, or pass in
-    two forwards, each without padding if the requests' prompts are equally long.
+    A guided request's two rows are stacked, the shorter prompt padded, or pass in two forwards.
     """
     batch = Batch.of(states, stack_guidance)
     while not states[0].done:

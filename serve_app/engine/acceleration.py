@@ -20,8 +20,8 @@ _BACKENDS = tuple(
 def accelerate_transformer(pipeline: Any, config: AccelerationConfig) -> None:
     """Apply ``config`` to a placed pipeline's transformer; call it once, before warm-up.
 
-    Raises ``ConfigurationError`` for an attention backend that this install or device lacks
-    or that can't mask, and for ``compile`` with weights that come and go within a forward.
+    Raises ``ConfigurationError`` for an attention backend that this install or device lacks,
+    and for ``compile`` with weights that come and go within a forward.
     """
     transformer, device = pipeline.transformer, torch.device(pipeline._execution_device)
     if config.attention is not None:
@@ -43,9 +43,9 @@ def _compile_blocks(transformer: Any) -> None:
     """Compile the repeated block once for all sizes, prompt lengths and batches.
 
     With static shapes each new prompt length would compile again, for a minute. What still
-    gets graphs of its own: the first block and the others, one row and several, with and
-    without a mask; six in all, measured. Passing the limit, eight by default, is an error
-    with ``fullgraph``, in the middle of an edit.
+    gets graphs of its own: the first block and the others, one row and several, prompts of
+    one length and of several; six in all, measured. Passing the limit, eight by default, is
+    an error with ``fullgraph``, in the middle of an edit.
     """
     if any(hasattr(module, "_diffusers_hook") for module in transformer.modules()):
         raise ConfigurationError(
@@ -69,20 +69,17 @@ def _require_backend(name: str, device: torch.device, dtype: torch.dtype) -> Non
         return
     usable = ", ".join(each for each in _BACKENDS if _works(each, device, dtype))
     raise ConfigurationError(
-        f"`engine.acceleration.attention`: `{name}` does not work with masks on this install and "
-        f"device. These do: {usable}.",
+        f"`engine.acceleration.attention`: `{name}` does not work on this install and device. "
+        f"These do: {usable}.",
         "engine.acceleration.attention",
     )
 
 
 def _works(name: str, device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether a small attention runs, plain and masked as prompts of unequal length need it."""
+    """Whether a small attention runs. None needs a mask: see ``RowAttention``."""
     query = torch.zeros(2, 32, 1, 64, device=device, dtype=dtype)
-    mask = torch.ones(2, 1, 1, 32, device=device, dtype=torch.bool)
-    backend = AttentionBackendName(name)
     try:
-        for attn_mask in (None, mask):
-            dispatch_attention_fn(query, query, query, attn_mask=attn_mask, backend=backend)
+        dispatch_attention_fn(query, query, query, backend=AttentionBackendName(name))
     except Exception:  # noqa: BLE001 - backends of a dozen libraries raise whatever they like
         return False
     return True

@@ -14,19 +14,22 @@ from serve_app.engine.state import DenoisingState
 
 @dataclass(frozen=True, eq=False)
 class Forward:
-    """The rows of one call of the transformer, with what doesn't change between steps."""
+    """The rows of one call of the transformer, with what doesn't change between steps.
+
+    ``text_lengths`` (rows,), on the CPU, are the tokens of each row's prompt if they differ.
+    """
 
     rows: tuple[DenoisingState, ...]
     references: torch.Tensor
     embeddings: torch.Tensor
-    mask: torch.Tensor | None
+    text_lengths: torch.Tensor | None
 
     @classmethod
     def of(cls, rows: Sequence[tuple[DenoisingState, torch.Tensor]]) -> Forward:
         """Stack requests, each with the embeddings (1, length, width) of its row."""
-        stacked, mask = _stack_embeddings([embeddings for _, embeddings in rows])
+        stacked, lengths = _stack_embeddings([embeddings for _, embeddings in rows])
         references = torch.cat([state.references for state, _ in rows])
-        return cls(tuple(state for state, _ in rows), references, stacked, mask)
+        return cls(tuple(state for state, _ in rows), references, stacked, lengths)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +51,7 @@ class Batch:
 def _stack_embeddings(
     embeddings: Sequence[torch.Tensor],
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Pad (1, length, width) tensors behind to the longest; no mask if all are equal.
+    """Pad (1, length, width) tensors behind to the longest; their lengths, unless all are equal.
 
     Padding comes last, so that no real token changes its rotary position.
     """
@@ -57,14 +60,11 @@ def _stack_embeddings(
     stacked = torch.cat(
         [pad(e, (0, 0, 0, longest - length)) for e, length in zip(embeddings, lengths, strict=True)]
     )
-    if min(lengths) == longest:
-        return stacked, None
-    positions = torch.arange(longest, device=stacked.device)
-    return stacked, positions < torch.tensor(lengths, device=stacked.device)[:, None]
+    return stacked, None if min(lengths) == longest else torch.tensor(lengths)
 
 
 def predict(transformer: Any, batch: Batch) -> list[torch.Tensor]:
-    """Predict every request's velocity (1, tokens, channels).
+    """Predict every request's velocity (1, tokens, channels); ``transformer`` has RowAttention.
 
     Raises whatever the forward raises; no request has changed then.
     """
@@ -83,8 +83,8 @@ def _predict(transformer: Any, forward: Forward) -> Sequence[torch.Tensor]:
         hidden_states=torch.cat([latents, forward.references], dim=1),
         timestep=timesteps / 1000,
         encoder_hidden_states=forward.embeddings,
-        encoder_hidden_states_mask=forward.mask,
         img_shapes=[list(row.key.img_shapes) for row in forward.rows],
+        attention_kwargs={"text_lengths": forward.text_lengths},
         return_dict=False,
     )[0]
     return predictions[:, : latents.shape[1]].split(1)

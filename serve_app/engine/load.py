@@ -26,6 +26,7 @@ from serve_app.engine.placement import place
 from serve_app.engine.processor import load_processor, template_prefix_length
 from serve_app.engine.quantization import load_reduced_transformer, quantize
 from serve_app.engine.revision import file_revision, folder_revision
+from serve_app.engine.row_attention import RowAttention
 from serve_app.errors import ConfigurationError
 
 logger = logging.getLogger(__name__)
@@ -120,6 +121,7 @@ def load_checkpoint(config: ModelConfig) -> Checkpoint:
     pipeline = _open(pipeline_class, source, revision, dtype, config)
     pipeline.set_progress_bar_config(disable=True)
     place(pipeline, config.memory, device, dtype)
+    pipeline.transformer.set_attn_processor(RowAttention())
     pipeline.prompt_template_encode_start_idx = template_prefix_length(pipeline)
     plus = pipeline_class is QwenImageEditPlusPipeline
     adapters = Adapters(pipeline, config.adapters)

@@ -44,13 +44,13 @@ def velocity(transformer: Any, rows: int, side: int, lengths: tuple[int, ...]) -
     """One forward of ``rows`` canvases of ``side`` tokens square, with one reference each."""
     generator = torch.Generator().manual_seed(side)
     longest = max(lengths)
-    mask = torch.arange(longest) < torch.tensor(lengths)[:, None]
+    differ = min(lengths) < longest
     output: torch.Tensor = transformer(
         hidden_states=torch.randn(rows, 2 * side**2, 64, generator=generator),
         timestep=torch.linspace(0.2, 0.9, rows),
         encoder_hidden_states=torch.randn(rows, longest, 64, generator=generator),
-        encoder_hidden_states_mask=None if min(lengths) == longest else mask,
         img_shapes=[[(1, side, side), (1, side, side)]] * rows,
+        attention_kwargs={"text_lengths": torch.tensor(lengths) if differ else None},
         return_dict=False,
     )[0]
     return output
@@ -132,11 +132,11 @@ def test_another_attention_backend_computes_the_same(folder: Path, name: str) ->
         pipeline.transformer.reset_attention_backend()  # diffusers keeps one for the process
 
 
-@pytest.mark.parametrize("name", ["flsh", "flash_hub", "_native_npu", "_native_flash"])
+@pytest.mark.parametrize("name", ["flsh", "flash_hub", "_native_npu", "flash"])
 def test_a_backend_that_can_not_be_used_is_refused_with_those_that_can(
     folder: Path, name: str
 ) -> None:
-    """Unknown, code from the hub, another device's, and one that can't mask."""
+    """Unknown, code from the hub, another device's, and one whose package is missing."""
     pipeline = load(folder)
     with pytest.raises(ConfigurationError, match=r"native, ") as refusal:
         accelerate_transformer(pipeline, AccelerationConfig(attention=name))

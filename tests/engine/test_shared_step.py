@@ -52,11 +52,13 @@ def test_a_forward_that_raises_for_one_row_fails_that_request_alone(
     fatal_timestep = float(victim.timesteps[at_step - 1]) / 1000
 
     def fault(_: Any, call: dict[str, Any]) -> None:
-        mask, embeddings = call["encoder_hidden_states_mask"], call["encoder_hidden_states"]
-        lengths = (
-            [embeddings.shape[1]] * len(embeddings) if mask is None else mask.sum(dim=1).tolist()
+        embeddings, lengths = (
+            call["encoder_hidden_states"],
+            call["attention_kwargs"]["text_lengths"],
         )
-        for length, timestep in zip(lengths, call["timestep"].tolist(), strict=True):
+        if lengths is None:
+            lengths = torch.full((len(embeddings),), embeddings.shape[1])
+        for length, timestep in zip(lengths.tolist(), call["timestep"].tolist(), strict=True):
             if length == fatal_length and timestep <= fatal_timestep + 1e-6:
                 raise RuntimeError(FAULT)
 
