@@ -1,4 +1,4 @@
-"""The README's table of figures, from the results: `python -m benchmarks.readme`."""
+"""The README's tables of figures, from the results: `python -m benchmarks.readme`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from benchmarks.report import RESULTS
 
 SHOWN = tuple(program for program in PROGRAMS if program != "memory_modes")
 """What memory modes do to results is told in `configs/README.md`."""
+
+
+ON_A_GPU = ("end_to_end [compiled]", "together [compiled]", "lengths")
+"""The parts of `results/gpu.json` that the README shows."""
 
 
 def table(programs: Sequence[str] = SHOWN) -> str:
@@ -24,10 +28,26 @@ def table(programs: Sequence[str] = SHOWN) -> str:
     return "\n".join(lines)
 
 
+def gpu_table(parts: Sequence[str] = ON_A_GPU) -> str:
+    """Every row of ``parts`` that was compared with another, as a Markdown table."""
+    measured = json.loads((RESULTS / "gpu.json").read_text())["parts"]
+    devices = {measured[part]["run"]["device"] for part in parts}
+    lines = [f"| on one {' or '.join(sorted(devices))} | seconds | as fast as | of the floor |"]
+    lines += ["|---|---|---|---|"]
+    for part in parts:
+        for row in measured[part]["rows"]:
+            if row["times_as_fast"] is not None:
+                faster = f"{row['times_as_fast']:.3g} x {row['against']}"
+                seconds = f"{row['seconds']:.3g} per {row['per']}"
+                floor = f"{row['share_of_floor']:.0%}"
+                lines.append(f"| {row['what']} | {seconds} | {faster} | {floor} |")
+    return "\n".join(lines)
+
+
 def _shown(value: float) -> str:
     """Three digits, without an exponent for what was counted."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 if __name__ == "__main__":
-    print(table())
+    print(table(), gpu_table(), sep="\n\n")

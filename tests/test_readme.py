@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from benchmarks.readme import table
+from benchmarks.readme import gpu_table, table
 from tests.conftest import ROOT, Service
 
 README = (ROOT / "README.md").read_text()
@@ -79,6 +79,7 @@ def test_every_route_is_in_the_table(service: Service) -> None:
 
 def test_the_figures_are_those_that_were_measured() -> None:
     assert table() in README
+    assert gpu_table() in README
 
 
 def test_what_it_links_to_is_there() -> None:

@@ -135,8 +135,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         "--guidance",
         choices=("stacked", "apart"),
         default="apart",
-        help="our side of a guided step: two forwards, as configs/single_gpu.yaml has it, or one "
-        "(default: apart)",
+        help="our side of a guided step: one forward, or two (default: apart)",
     )
     add("--zero-cond-t", action="store_true", help="the transformer of Qwen-Image-Edit-2511")
     add("--commit", help="the commit that is measured, where there is no git to ask")
