@@ -184,7 +184,8 @@ def test_requests_that_leave_at_any_stage_leave_nothing_behind(
         storm.settle()
         for seed in (1, 2):
             alone(loop, small(plus, steps=2, seed=seed))
-        return alive(torch.Tensor)
+        # The result is there a moment before the loop has let go of its request's tensors.
+        return min(alive(torch.Tensor) for _ in range(3))
 
     try:
         for number in range(50):
