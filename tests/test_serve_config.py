@@ -128,9 +128,9 @@ def shipped(name: str) -> ServiceConfig:
     return config
 
 
-def test_a_large_card_keeps_flash_attention_and_compiles_before_ready() -> None:
+def test_a_large_card_runs_both_rows_of_guidance_together_and_compiles_before_ready() -> None:
     acceleration = shipped("single_gpu.yaml").engine.acceleration
-    assert not acceleration.stack_guidance
+    assert acceleration.stack_guidance
     assert acceleration.compile
     assert acceleration.warm_up_sizes
 
@@ -164,7 +164,6 @@ def test_a_cascade_leaves_full_edits_their_steps_and_has_attempts_for_them() -> 
     assert config.planning.quality == "standard"
     assert config.planning.max_attempts > 1
     # As for the same card without drafts.
-    assert not config.engine.acceleration.stack_guidance
     assert config.limits.request_s == shipped("single_gpu.yaml").limits.request_s
 
 

@@ -27,9 +27,11 @@ from benchmarks.gpu.bench import Bench, Part, Progress, Unavailable
 from benchmarks.gpu.device import Deadline, Device, TimeIsUp
 from benchmarks.gpu.end_to_end import latents_difference
 from benchmarks.gpu.floor import forward_flop, image_tokens
+from benchmarks.gpu.lengths import BATCHES
 from benchmarks.gpu.options import PARTS, parse
 from benchmarks.gpu.record import PROGRAM, Record, Row, table
-from benchmarks.gpu.workload import Edit, denoise, random_state
+from benchmarks.gpu.run import run
+from benchmarks.gpu.workload import Edit, Masked, denoise, random_state
 
 ROOT = Path(__file__).resolve().parents[2]
 META = torch.device("meta")
@@ -40,8 +42,19 @@ import runpy, sys
 for name in {names!r}:
     sys.modules[name] = None  # importing it raises ImportError
 """
+_ABSENT = (
+    "ray",
+    "pydantic",
+    "fastapi",
+    "starlette",
+    "rich",
+    "skimage",
+    "scipy",
+    "cv2",
+    "torchvision",
+)
 _STANDALONE = (
-    _WITHOUT.format(names=("ray", "pydantic", "fastapi", "starlette", "rich", "skimage", "scipy"))
+    _WITHOUT.format(names=_ABSENT)
     + """
 sys.argv[0] = "benchmarks.gpu"
 runpy.run_module("benchmarks.gpu", run_name="__main__")
@@ -49,7 +62,7 @@ runpy.run_module("benchmarks.gpu", run_name="__main__")
 )
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+def started(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Start the program where only torch, diffusers and transformers can be imported."""
     return subprocess.run(
         [sys.executable, "-c", _STANDALONE, *arguments],
@@ -65,7 +78,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any]]:
     """All parts of the miniature, once: what was printed and what was written."""
     out = tmp_path_factory.mktemp("gpu") / "gpu.json"
-    done = run("--tiny", "--repeats", "1", "--commit", "abc", "--out", str(out))
+    done = started("--tiny", "--repeats", "1", "--commit", "abc", "--out", str(out))
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout, json.loads(out.read_text())
 
@@ -128,6 +141,45 @@ def test_the_curve_has_every_batch_and_its_gain(measured: tuple[str, dict[str, A
             assert row["times_as_fast"] == pytest.approx(gain, rel=1e-3)
 
 
+def test_prompts_of_several_lengths_are_measured_by_row_and_masked(
+    measured: tuple[str, dict[str, Any]],
+) -> None:
+    rows = measured[1]["parts"]["lengths"]["rows"]
+    ways = [row["what"].partition(": ")[2] for row in rows[:3]]
+    assert ways == [
+        "equal prompts",
+        "prompts of several lengths, attention by row",
+        "prompts of several lengths, masked",
+    ]
+    assert [row["against"] for row in rows[:3]] == [None, "equal prompts", "equal prompts"]
+    assert len(rows) == 3 * len(BATCHES) * len(MINIATURE.curve_sides)
+
+
+def test_edits_that_arrive_at_once_run_through_the_whole_engine(tmp_path: Path) -> None:
+    """In float32 the part fails unless every edit's latents are stock's."""
+    out = tmp_path / "gpu.json"
+    assert run(parse(["--tiny", "--parts", "together", "--out", str(out)])) == 0
+    stock, ours, left = json.loads(out.read_text())["parts"]["together"]["rows"]
+    ((_, number),) = MINIATURE.together
+    assert len(stock["details"]["seconds"]) == len(ours["details"]["seconds"]) == number
+    assert ours["against"] == "stock"
+    assert ours["details"]["finite"]
+    assert 1 <= ours["details"]["mean_batch"] <= number
+    assert len(left["details"]["seconds"]) == number - number // 2
+    assert left["details"]["pending_after"] == 0
+
+
+def test_masking_by_stock_gives_the_same_latents() -> None:
+    pipeline, edit = _pipeline(), Edit(64, 2)
+    by_row, masked = (
+        [random_state(pipeline, edit, (length, 1), length) for length in (40, 17)] for _ in range(2)
+    )
+    denoise(pipeline.transformer, by_row)
+    denoise(Masked(pipeline.transformer), masked)
+    for one, other in zip(by_row, masked, strict=True):
+        torch.testing.assert_close(one.latents, other.latents, atol=1e-5, rtol=0)
+
+
 def test_modes_tell_their_error(measured: tuple[str, dict[str, Any]]) -> None:
     rows = {row["what"]: row for row in measured[1]["parts"]["modes"]["rows"]}
     assert rows["eager"]["details"]["latents_relative_difference"] == 0
@@ -137,24 +189,25 @@ def test_modes_tell_their_error(measured: tuple[str, dict[str, Any]]) -> None:
     assert rows["float8 dynamic, compiled"]["status"] == "not here"
 
 
-def test_a_run_without_time_leaves_parts_out_and_keeps_earlier_results(tmp_path: Path) -> None:
+def test_a_run_without_time_leaves_parts_out_and_keeps_earlier_results(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "gpu.json"
     record = Record(out, (), "miniature")
     record.begin("curve", {"date": "earlier"})
     record.add("curve", Row("a row", 1.0, "step"))
     before = json.loads(out.read_text())
-    done = run("--tiny", "--budget-s", "0", "--parts", "curve,steps", "--out", str(out))
-    assert done.returncode == 0, done.stderr
-    assert "the time is up" in done.stdout
+    options = parse(["--tiny", "--budget-s", "0", "--parts", "curve,steps", "--out", str(out)])
+    assert run(options) == 0
+    assert "the time is up" in capsys.readouterr().out
     assert json.loads(out.read_text()) == before
 
 
-def test_without_a_gpu_the_full_size_is_refused() -> None:
+def test_without_a_gpu_the_full_size_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is one")
-    done = run("--parts", "curve", "--out", "/dev/null/none")
-    assert done.returncode == 2
-    assert "no CUDA device" in done.stderr
+    assert run(parse(["--parts", "curve", "--out", "/dev/null/none"])) == 2
+    assert "no CUDA device" in capsys.readouterr().err
 
 
 def test_results_of_several_runs_become_one_file(tmp_path: Path) -> None:
@@ -277,12 +330,6 @@ def test_wrong_arguments_are_refused(
         parse(arguments)
     assert exit_.value.code == 2
     assert arguments[0] in capsys.readouterr().err
-
-
-def test_it_starts_without_opencv() -> None:
-    code = _WITHOUT.format(names=("cv2", "torchvision")) + "import benchmarks.gpu.run"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
 
 
 def test_help_needs_no_torch() -> None:
