@@ -164,7 +164,10 @@ def test_a_cascade_leaves_full_edits_their_steps_and_has_attempts_for_them() -> 
     assert config.planning.quality == "standard"
     assert config.planning.max_attempts > 1
     # As for the same card without drafts.
-    assert config.limits.request_s == shipped("single_gpu.yaml").limits.request_s
+    alike = shipped("single_gpu.yaml")
+    stacked = config.engine.acceleration.stack_guidance
+    assert stacked == alike.engine.acceleration.stack_guidance
+    assert config.limits.request_s == alike.limits.request_s
 
 
 @pytest.mark.parametrize(

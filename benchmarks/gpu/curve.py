@@ -6,7 +6,7 @@ import statistics
 
 from benchmarks.gpu.bench import Bench, Part, step_row
 from benchmarks.gpu.steps import STEPS, timed_steps
-from benchmarks.gpu.workload import Edit, random_state
+from benchmarks.gpu.workload import Edit, random_states
 
 BATCHES = (1, 2, 4, 8)
 
@@ -22,11 +22,7 @@ def curve(bench: Bench, part: Part) -> None:
             lengths = bench.size.text_lengths[:1] * batch
 
             def measure(edit: Edit = edit, lengths: tuple[int, ...] = lengths) -> float:
-                states = [
-                    random_state(pipeline, edit, (length, 1), seed)
-                    for seed, length in enumerate(lengths)
-                ]
-                return timed_steps(bench, chosen, states)
+                return timed_steps(bench, chosen, random_states(pipeline, edit, lengths))
 
             with part.row(name):
                 estimate = alone_s * batch * STEPS

@@ -6,7 +6,7 @@ import statistics
 
 from benchmarks.gpu.bench import Bench, Part, step_row
 from benchmarks.gpu.steps import STEPS, timed_steps
-from benchmarks.gpu.workload import Edit, Masked, random_state
+from benchmarks.gpu.workload import Edit, Masked, random_states
 
 BATCHES = (2, 4)
 
@@ -33,10 +33,7 @@ def lengths(bench: Bench, part: Part) -> None:
                     tokens: tuple[int, ...] = tokens,
                     denoiser: object = denoiser,
                 ) -> float:
-                    states = [
-                        random_state(pipeline, edit, (length, 1), seed)
-                        for seed, length in enumerate(tokens)
-                    ]
+                    states = random_states(pipeline, edit, tokens)
                     return timed_steps(bench, chosen, states, denoiser=denoiser)
 
                 with part.row(name):

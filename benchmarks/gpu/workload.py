@@ -129,6 +129,13 @@ def random_state(
     )
 
 
+def random_states(pipeline: Any, edit: Edit, text_lengths: Sequence[int]) -> list[DenoisingState]:
+    """Make a state for each prompt length, without guidance; the seeds count from 0."""
+    return [
+        random_state(pipeline, edit, (length, 1), seed) for seed, length in enumerate(text_lengths)
+    ]
+
+
 class Masked:
     """A transformer whose attention masks padding, as stock does, for comparison."""
 

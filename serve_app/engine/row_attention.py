@@ -1,9 +1,10 @@
 """Joint attention of rows whose prompts differ in length, each over its own tokens alone.
 
 The stock processor masks the padding, and no flash kernel takes a mask: on an H200 a masked step
-of two rows at 1024x1024 takes 1.3 times two steps of one (`benchmarks/results/gpu.json`). Here
-the projections, which gain from more rows, are shared, and the attention, which does not, runs
-row by row without a mask. What a row's result is doesn't depend on how far it was padded.
+of two rows at 1024x1024 takes 1.3 times that of two equally long ones (the part `lengths` of
+`benchmarks/results/gpu.json`). Here the projections, which gain from more rows, are shared, and
+the attention, which does not, runs row by row without a mask. What a row's result is doesn't
+depend on how far it was padded.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from diffusers.models.transformers.transformer_qwenimage import (
     apply_rotary_emb_qwen,
 )
 
-Project = Callable[[torch.Tensor], torch.Tensor]
+Norm = Callable[[torch.Tensor], torch.Tensor]
 
 
 class RowAttention(QwenDoubleStreamAttnProcessor2_0):
@@ -53,35 +54,31 @@ class RowAttention(QwenDoubleStreamAttnProcessor2_0):
         image_turns, text_turns = image_rotary_emb
         image_tokens, text_tokens = hidden_states.shape[1], encoder_hidden_states.shape[1]
 
-        def heads(
-            tokens: torch.Tensor, project: Project, norm: Project, turns: torch.Tensor
-        ) -> torch.Tensor:
-            projected = norm(project(tokens).unflatten(-1, (-1, head_dim)))
-            turned: torch.Tensor = apply_rotary_emb_qwen(projected, turns, use_real=False)
-            return turned
+        def joint(image: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+            # The image comes first: each row's tokens lie together, its padding behind them.
+            return torch.cat([image, text], dim=1)
 
-        # The image comes first: each row's tokens lie together, with its padding behind them.
-        query = torch.cat(
-            [
-                heads(hidden_states, attn.to_q, attn.norm_q, image_turns),
-                heads(encoder_hidden_states, attn.add_q_proj, attn.norm_added_q, text_turns),
-            ],
-            dim=1,
-        )
-        key = torch.cat(
-            [
-                heads(hidden_states, attn.to_k, attn.norm_k, image_turns),
-                heads(encoder_hidden_states, attn.add_k_proj, attn.norm_added_k, text_turns),
-            ],
-            dim=1,
-        )
-        value = torch.cat([attn.to_v(hidden_states), attn.add_v_proj(encoder_hidden_states)], dim=1)
+        def heads(projected: torch.Tensor) -> torch.Tensor:
+            return projected.unflatten(-1, (-1, head_dim))
+
+        def turned(projected: torch.Tensor, norm: Norm, turns: torch.Tensor) -> torch.Tensor:
+            positioned: torch.Tensor = apply_rotary_emb_qwen(
+                norm(heads(projected)), turns, use_real=False
+            )
+            return positioned
+
         backend = self._attention_backend
         attend = _opaque if torch.compiler.is_compiling() else attend_by_row
         mixed = attend(
-            query,
-            key,
-            value.unflatten(-1, (-1, head_dim)),
+            joint(
+                turned(attn.to_q(hidden_states), attn.norm_q, image_turns),
+                turned(attn.add_q_proj(encoder_hidden_states), attn.norm_added_q, text_turns),
+            ),
+            joint(
+                turned(attn.to_k(hidden_states), attn.norm_k, image_turns),
+                turned(attn.add_k_proj(encoder_hidden_states), attn.norm_added_k, text_turns),
+            ),
+            joint(heads(attn.to_v(hidden_states)), heads(attn.add_v_proj(encoder_hidden_states))),
             text_lengths,
             image_tokens,
             None if backend is None else backend.value,

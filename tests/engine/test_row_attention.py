@@ -11,25 +11,9 @@ from hypothesis import strategies as st
 
 from serve_app.engine.load import Checkpoint
 from serve_app.engine.row_attention import RowAttention
+from tests.engine.forwards import forward
 
-SHAPES = [(1, 4, 4), (1, 4, 4)]
-
-
-@torch.no_grad()
-def forward(
-    transformer: Any, latents: torch.Tensor, texts: torch.Tensor, **how: Any
-) -> torch.Tensor:
-    """Velocities of rows (rows, tokens, channels) with texts (rows, length, width)."""
-    rows = len(latents)
-    output: torch.Tensor = transformer(
-        hidden_states=latents,
-        timestep=torch.linspace(0.2, 0.9, rows),
-        encoder_hidden_states=texts,
-        img_shapes=[SHAPES] * rows,
-        return_dict=False,
-        **how,
-    )[0]
-    return output
+SIDE = 4
 
 
 def drawn(
@@ -38,7 +22,7 @@ def drawn(
     """Latents and texts, padded behind each one's length with one value."""
     generator = torch.Generator().manual_seed(sum(lengths))
     config = transformer.config
-    latents = torch.randn(len(lengths), 32, config.in_channels, generator=generator)
+    latents = torch.randn(len(lengths), 2 * SIDE**2, config.in_channels, generator=generator)
     texts = torch.randn(len(lengths), max(lengths), config.joint_attention_dim, generator=generator)
     for row, length in enumerate(lengths):
         texts[row, length:] = padding
@@ -52,8 +36,8 @@ def test_every_row_is_what_the_stock_mask_makes_of_it(plus: Checkpoint, lengths:
     latents, texts = drawn(transformer, lengths, padding=0.0)
     tokens = torch.tensor(lengths)
     mask = torch.arange(max(lengths)) < tokens[:, None]
-    masked = forward(transformer, latents, texts, encoder_hidden_states_mask=mask)
-    by_row = forward(transformer, latents, texts, attention_kwargs={"text_lengths": tokens})
+    masked = forward(transformer, SIDE, latents, texts, encoder_hidden_states_mask=mask)
+    by_row = forward(transformer, SIDE, latents, texts, attention_kwargs={"text_lengths": tokens})
     torch.testing.assert_close(by_row, masked, atol=1e-5, rtol=0)
 
 
@@ -61,8 +45,8 @@ def test_padding_is_seen_by_nobody(plus: Checkpoint) -> None:
     """Not even if it is not a number, which a mask would let through."""
     transformer, lengths = plus.pipeline.transformer, [9, 30, 1]
     how = {"attention_kwargs": {"text_lengths": torch.tensor(lengths)}}
-    clean = forward(transformer, *drawn(transformer, lengths, padding=0.0), **how)
-    dirty = forward(transformer, *drawn(transformer, lengths, padding=torch.nan), **how)
+    clean = forward(transformer, SIDE, *drawn(transformer, lengths, padding=0.0), **how)
+    dirty = forward(transformer, SIDE, *drawn(transformer, lengths, padding=torch.nan), **how)
     assert torch.isfinite(clean).all()
     assert torch.equal(clean, dirty)
 
@@ -81,10 +65,10 @@ def test_the_chosen_backend_runs_every_row(
     transformer.set_attention_backend("_native_math")
     try:
         how = {"attention_kwargs": {"text_lengths": torch.tensor([5, 3])}}
-        forward(transformer, *drawn(transformer, [5, 3], padding=0.0), **how)
+        forward(transformer, SIDE, *drawn(transformer, [5, 3], padding=0.0), **how)
     finally:
-        transformer.set_attention_backend("native")
-        transformer.reset_attention_backend()  # diffusers keeps one for the process
+        transformer.set_attention_backend("native")  # for the process, which a reset is not
+        transformer.reset_attention_backend()
     assert seen == ["_native_math"] * 2 * len(transformer.transformer_blocks)
 
 

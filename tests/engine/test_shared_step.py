@@ -52,13 +52,12 @@ def test_a_forward_that_raises_for_one_row_fails_that_request_alone(
     fatal_timestep = float(victim.timesteps[at_step - 1]) / 1000
 
     def fault(_: Any, call: dict[str, Any]) -> None:
-        embeddings, lengths = (
-            call["encoder_hidden_states"],
-            call["attention_kwargs"]["text_lengths"],
+        embeddings = call["encoder_hidden_states"]
+        differing = call["attention_kwargs"]["text_lengths"]
+        lengths = (
+            [embeddings.shape[1]] * len(embeddings) if differing is None else differing.tolist()
         )
-        if lengths is None:
-            lengths = torch.full((len(embeddings),), embeddings.shape[1])
-        for length, timestep in zip(lengths.tolist(), call["timestep"].tolist(), strict=True):
+        for length, timestep in zip(lengths, call["timestep"].tolist(), strict=True):
             if length == fatal_length and timestep <= fatal_timestep + 1e-6:
                 raise RuntimeError(FAULT)
 

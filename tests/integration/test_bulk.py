@@ -301,6 +301,7 @@ def test_everything_is_in_an_object_store(
     assert [row["id"] for row in results] == [row["id"] for row in rows]
     same = results[: len(SAME)]
     assert [row["cache"] for row in same].count("miss") == 1
+    assert len({row["output_image"] for row in same}) == len(SAME)
     assert len({fs.cat_file(f"{path}/out/{row['output_image']}") for row in same}) == 1
     assert fs.exists(f"{path}/out/report.html")
 
