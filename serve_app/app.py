@@ -14,7 +14,12 @@ from serve_app.deployments.editor import Editor
 from serve_app.deployments.ingress import Ingress
 from serve_app.deployments.jobs import Jobs
 from serve_app.deployments.monitor import Monitor
-from serve_app.deployments.options import deployment_options, editor_options, jobs_options
+from serve_app.deployments.options import (
+    cache_options,
+    deployment_options,
+    editor_options,
+    jobs_options,
+)
 from serve_app.deployments.router import Router
 from serve_app.deployments.validator import Validator
 
@@ -33,7 +38,7 @@ def build(args: dict[str, Any]) -> Application:
 
     editor = sized(Editor, "editor", editor_options).bind(config)
     validator = sized(Validator, "validator").bind(config, editor)
-    cache = sized(Cache, "cache").bind(config)
+    cache = sized(Cache, "cache", cache_options).bind(config)
     router = sized(Router, "router").bind(config, editor, validator, cache)
     monitor = sized(Monitor, "monitor").bind(config)
     jobs = sized(Jobs, "jobs", jobs_options).bind(config, router, validator, monitor)

@@ -12,6 +12,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
     model_validator,
@@ -325,6 +326,10 @@ class CacheConfig(Section):
     lease_s: PositiveFloat = Field(
         15.0, description="A leader that is silent for so long hands over, seconds."
     )
+    quarantine_s: PositiveFloat = Field(
+        3600.0,
+        description="An edit over which two replicas died is refused for so long, seconds.",
+    )
 
 
 class StorageConfig(Section):
@@ -498,7 +503,10 @@ class MonitorConfig(Section):
     """What is counted and sampled for `GET /v1/monitor`."""
 
     interval_s: PositiveFloat = Field(
-        5.0, description="How often replicas report and the machine is sampled, seconds."
+        5.0,
+        le=10.0,  # Ray forgets gauges that are not set anew within 20 seconds
+        description="How often replicas report, gauges are set and the machine is sampled, "
+        "seconds.",
     )
     answer_s: PositiveFloat = Field(
         3.0, description="How long the monitor may take to answer, seconds."
@@ -597,12 +605,46 @@ class Replicas(Section):
     target_ongoing_requests: PositiveFloat = Field(
         8.0, description="Load per replica the autoscaler aims for."
     )
+    upscale_delay_s: NonNegativeFloat = Field(
+        30.0, description="How long the load must ask for more replicas, seconds."
+    )
+    downscale_delay_s: NonNegativeFloat = Field(
+        600.0, description="How long the load must ask for fewer replicas, seconds."
+    )
+    surge_percent: int = Field(
+        100,
+        ge=0,
+        le=100,
+        description="Replicas that an update starts before it stops old ones, as a share of all, "
+        "rounded up. They need room beside the old ones; with 0 an old one goes first.",
+    )
+    resources: dict[str, PositiveFloat] = Field(
+        {},
+        description="Ray's custom resources that each takes a share of: what only some nodes have "
+        "binds the deployment to them.",
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.max < self.min:
             raise ValueError(f"`max` is {self.max}, below `min`, which is {self.min}")
         return self
+
+
+class EditorReplicas(Replicas):
+    """Size of the editors, which may be scaled by the work that waits for them.
+
+    An update stops an old one first, by default: where every device has its editor, new ones would
+    wait for room without end.
+    """
+
+    surge_percent: int = Field(0, ge=0, le=100, description="As for others; needs free devices.")
+
+    target_work_s: PositiveFloat | None = Field(
+        None,
+        description="Work per replica that the autoscaler aims for, in seconds of the device by "
+        "its measured steps; in place of `target_ongoing_requests`.",
+    )
 
 
 class DeploymentsConfig(Section):
@@ -612,7 +654,7 @@ class DeploymentsConfig(Section):
     router: Replicas = Replicas(max_ongoing_requests=1000)
     cache: Replicas = Replicas(max_ongoing_requests=10_000)
     # More than `engine.max_pending`: the engine answers 429, a full replica would only queue.
-    editor: Replicas = Replicas(num_cpus=1.0, num_gpus=1.0, max_ongoing_requests=256)
+    editor: EditorReplicas = EditorReplicas(num_cpus=1.0, num_gpus=1.0, max_ongoing_requests=256)
     validator: Replicas = Replicas(num_cpus=0.5, max_ongoing_requests=8)
     # Every watcher of a job's events is a request.
     jobs: Replicas = Replicas(max_ongoing_requests=1000)
@@ -623,8 +665,11 @@ class DeploymentsConfig(Section):
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
-        if self.cache.max > 1:
-            raise ValueError("`cache` must be one replica: identical requests meet there")
+        if self.cache.max > self.cache.min:
+            raise ValueError(
+                "`cache` must have a fixed size, `max` as `min`: each replica has its own keys, "
+                "where identical requests meet"
+            )
         if self.jobs.max > 1:
             raise ValueError("`jobs` must be one replica: it alone takes up interrupted jobs")
         if self.monitor.max > 1:

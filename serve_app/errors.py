@@ -207,13 +207,20 @@ class NotReady(EditServiceError):
 
 
 class ReplicaLost(NotReady):
-    """503: the replica that worked on the request died, and so did the next one."""
+    """503: the replica that worked on the request died."""
 
     code = "replica_lost"
 
 
 class RouterLost(ReplicaLost):
     """503: the router died, not a replica that worked on the edit, which may go on elsewhere."""
+
+
+class Quarantined(InvalidRequest):
+    """422: two replicas died while they worked on this, so no other is given it."""
+
+    code = "quarantined"
+    status = 422
 
 
 class PartFailed(EditServiceError):

@@ -91,6 +91,8 @@ class Service:
 
     url: str
     root: Path
+    metrics_url: str
+    logs: Path
 
     def handle(self, deployment: str) -> Any:
         from ray import serve
@@ -122,10 +124,30 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     from serve_app.app import build
 
     root = tmp_path_factory.mktemp("service")
-    port = free_port()
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    serve.start(http_options={"host": "127.0.0.1", "port": port, "request_timeout_s": 300})
-    serve.run(build(local_arguments(root)), name="qwen-edit", route_prefix="/")
-    yield Service(f"http://127.0.0.1:{port}", root)
+    port, metrics_port = free_port(), free_port()
+    ray.init(
+        address="local",  # whatever else runs on this machine
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        _metrics_export_port=metrics_port,
+        _system_config={"metrics_report_interval_ms": 1000},
+    )
+    serve.start(
+        http_options={"host": "127.0.0.1", "port": port, "request_timeout_s": 300},
+        logging_config={"encoding": "JSON"},
+    )
+    serve.run(
+        build(local_arguments(root)),
+        name="qwen-edit",
+        route_prefix="/",
+        logging_config={"encoding": "JSON"},
+    )
+    yield Service(
+        f"http://127.0.0.1:{port}",
+        root,
+        f"http://127.0.0.1:{metrics_port}/metrics",
+        Path(ray._private.worker._global_node.get_logs_dir_path()),
+    )
     serve.shutdown()
     ray.shutdown()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -12,7 +12,7 @@ from serve_app import __version__
 from serve_app.api.body_limit import BodyLimitMiddleware
 from serve_app.api.context import Context
 from serve_app.api.error_responses import EXCEPTION_HANDLERS, UnexpectedErrorMiddleware
-from serve_app.api.request_counting import RequestCountingMiddleware
+from serve_app.api.request_counting import RequestCounter, RequestCountingMiddleware
 from serve_app.api.request_id import RequestIdMiddleware
 from serve_app.api.routes import ROUTERS
 from serve_app.api.service import EditService, Jobs, Monitor, Workflows
@@ -35,10 +35,12 @@ def create_app(
     decoder: DecodePool,
     config: ServiceConfig,
     request_id_in_headers: bool = True,
+    counters: Sequence[RequestCounter] = (),
 ) -> FastAPI:
     """Make the application; whoever calls it starts and closes the parts.
 
-    ``reporter`` counts the requests, and reports while the application runs.
+    ``reporter`` counts the requests, and reports while the application runs; so do ``counters``,
+    which report by themselves.
     ``request_id_in_headers`` is false behind a server that sends ``x-request-id`` itself.
     """
     context = Context(
@@ -72,7 +74,7 @@ def create_app(
         exception_handlers=EXCEPTION_HANDLERS,
         # From the outside in: all below have an id, and all that fails below is answered.
         middleware=[
-            Middleware(RequestCountingMiddleware, reporter=reporter),
+            Middleware(RequestCountingMiddleware, counters=(reporter, *counters)),
             Middleware(RequestIdMiddleware, in_headers=request_id_in_headers),
             Middleware(UnexpectedErrorMiddleware),
             Middleware(BodyLimitMiddleware, max_bytes=config.limits.body_bytes),

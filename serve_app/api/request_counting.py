@@ -1,7 +1,8 @@
-"""Every request is counted by the class of its answer, for the monitor."""
+"""Every request is counted by the class of its answer."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -28,9 +29,9 @@ class RequestCountingMiddleware:
     A request whose client goes before that counts as unanswered.
     """
 
-    def __init__(self, app: ASGIApp, reporter: RequestCounter) -> None:
+    def __init__(self, app: ASGIApp, counters: Sequence[RequestCounter]) -> None:
         self._app = app
-        self._reporter = reporter
+        self._counters = counters
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or _path(scope) in NOT_COUNTED:
@@ -42,16 +43,22 @@ class RequestCountingMiddleware:
             nonlocal answered
             if message["type"] == "http.response.start" and not answered:
                 answered = True
-                self._reporter.request_answered(status_class(message["status"]))
+                self._answered(status_class(message["status"]))
             await send(message)
 
-        self._reporter.request_began()
+        for counter in self._counters:
+            counter.request_began()
         try:
             await self._app(scope, receive, counted_send)
         finally:
-            self._reporter.request_ended()
+            for counter in self._counters:
+                counter.request_ended()
             if not answered:
-                self._reporter.request_answered(UNANSWERED)
+                self._answered(UNANSWERED)
+
+    def _answered(self, status_class: str) -> None:
+        for counter in self._counters:
+            counter.request_answered(status_class)
 
 
 def _path(scope: Scope) -> str:

@@ -29,7 +29,7 @@ from serve_app.bulk.pending import Pending
 from serve_app.bulk.row import Row
 from serve_app.bulk.run_record import RunRecord
 from serve_app.config import ServiceConfig
-from serve_app.deployments.cache import CacheClient
+from serve_app.deployments.cache_client import CacheClient
 from serve_app.errors import ConfigurationError, EditServiceError, NotReady
 from serve_app.storage.byte_store import ByteStore
 from serve_app.storage.shared_cache import SharedCache

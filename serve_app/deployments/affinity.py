@@ -1,10 +1,10 @@
-"""Which editor gets an edit: the one that had the same image before, unless it is busy.
+"""Which replica gets a call: the one its session belongs to.
 
-An editor keeps what it has encoded. Ray's consistent hashing sends a session to one replica,
-for which the name of the image serves as the session. Many edits of one image would leave the
-other replicas idle, so none gets more than its share (consistent hashing with bounded loads,
-Mirrokni et al., 2018): what is above it goes to the next replica of the ring. A session that
-ends in ``ELSEWHERE`` begins with that one.
+Ray's consistent hashing sends a session to one replica. The name of the session says what belongs
+together: the key of an edit at the shards of the cache, the image at the editors, which keep what
+they have encoded. Many edits of one image would leave the other editors idle, so none gets more
+than its share (consistent hashing with bounded loads, Mirrokni et al., 2018): what is above it goes
+to the next replica of the ring. A session that ends in ``ELSEWHERE`` begins with that one.
 
 Serve copies this module into its own processes: it imports nothing but Ray.
 """
@@ -20,7 +20,7 @@ from ray.serve.request_router import PendingRequest, RunningReplica
 
 ELSEWHERE = "~elsewhere"
 
-_BALANCE = 1.25
+BALANCE = 1.25
 """A replica's bound, as a multiple of the mean load: within it most sessions stay at home."""
 
 _SENT_WITHIN_S = 0.1
@@ -28,13 +28,28 @@ _SENT_WITHIN_S = 0.1
 it was not sent within so many seconds, it went elsewhere or was withdrawn."""
 
 
-class AffinityRouter(ConsistentHashRouter):
-    """Consistent hashing with bounded loads, which can be asked for a session's second replica.
+class SessionRouter(ConsistentHashRouter):
+    """Consistent hashing that tells the calls of one request apart.
 
     A call is known by its own metadata. Ray (2.60) knows it by the id of the HTTP request it
     belongs to, which the ``n`` edits of one request share: of two that are routed at once it
-    would send one and let the other wait for ever. The load is that of this router's own calls:
-    the queue lengths Ray keeps are forgotten after ten seconds without a call.
+    would send one and let the other wait for ever.
+    """
+
+    def _get_pending_request_matching_internal_request_id(
+        self, request_metadata: RequestMetadata | None = None
+    ) -> PendingRequest | None:
+        for pending in self._pending_requests_to_fulfill:
+            if pending.metadata is request_metadata and not pending.future.done():
+                return pending
+        return None
+
+
+class AffinityRouter(SessionRouter):
+    """Bounded loads on top, and a session's second replica for who asks for it.
+
+    The load is that of this router's own calls: the queue lengths Ray keeps are forgotten after
+    ten seconds without a call.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -72,7 +87,7 @@ class AffinityRouter(ConsistentHashRouter):
         if not ranks:
             return ranks
         loads = {replica_id: self._load(replica_id) for replica_id in self.curr_replicas}
-        bound = math.ceil(_BALANCE * (sum(loads.values()) + 1) / len(loads))
+        bound = math.ceil(BALANCE * (sum(loads.values()) + 1) / len(loads))
         ranks.sort(key=lambda rank: loads.get(rank[0].replica_id, 0) >= bound)
         if pending_request and pending_request.metadata.session_id.endswith(ELSEWHERE):
             ranks = ranks[1:] + ranks[:1]
@@ -84,11 +99,3 @@ class AffinityRouter(ConsistentHashRouter):
         while chosen and chosen[0] < time.monotonic() - _SENT_WITHIN_S:
             chosen.popleft()
         return self._in_flight[replica_id] + len(chosen)
-
-    def _get_pending_request_matching_internal_request_id(
-        self, request_metadata: RequestMetadata | None = None
-    ) -> PendingRequest | None:
-        for pending in self._pending_requests_to_fulfill:
-            if pending.metadata is request_metadata and not pending.future.done():
-                return pending
-        return None

@@ -1,30 +1,38 @@
-"""The shared cache: one replica, where identical edits of all routers meet."""
+"""A shard of the shared cache, where identical edits of all routers meet."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from ray import serve
 
 from serve_app.config import ServiceConfig
-from serve_app.deployments.calls import call
+from serve_app.deployments.logs import log_with_serve
+from serve_app.deployments.metrics import CacheMetrics
 from serve_app.edits.result import EditResult
-from serve_app.errors import EditServiceError
+from serve_app.errors import EditServiceError, Quarantined
 from serve_app.storage.shared_cache import Claim
 from serve_app.storage.single_flight import Lease
 
 
 @serve.deployment(name="Cache")
 class Cache:
-    """Holds both tiers and the flights. Losing it loses no edit, only time."""
+    """Holds both tiers and the flights of its keys. Losing it loses no edit, only time."""
 
-    def __init__(self, config: ServiceConfig) -> None:
+    # Async, so that it runs on the event loop that its metrics are set on.
+    async def __init__(self, config: ServiceConfig) -> None:  # type: ignore[misc]
+        from serve_app.monitoring.repeating import Repeating
         from serve_app.storage.shared_cache import SharedCache
 
+        log_with_serve()
         self._cache = SharedCache.open(config.cache, config.storage.folder)
+        self._metrics = CacheMetrics()
+        interval_s = config.monitor.interval_s
+        self._showing = Repeating(self._show, interval_s, "the cache's metrics are not set")
+        self._showing.start()
 
     async def claim(self, key: str) -> Claim:
-        return await self._cache.claim(key)
+        claim = await self._cache.claim(key)
+        self._metrics.claimed(claim)
+        return claim
 
     async def fulfil(self, lease: Lease, result: EditResult) -> None:
         await self._cache.fulfil(lease, result)
@@ -44,34 +52,18 @@ class Cache:
     async def abandon(self, lease: Lease) -> None:
         await self._cache.abandon(lease)
 
+    async def quarantine(self, key: str, refusal: Quarantined) -> None:
+        await self._cache.quarantine(key, refusal)
+
+    async def quarantined(self, key: str) -> Quarantined | None:
+        return await self._cache.quarantined(key)
+
     async def load_figures(self) -> dict[str, int]:
         return self._cache.load_figures()
 
+    async def _show(self) -> None:
+        self._metrics.show(self._cache.load_figures())
 
-class CacheClient:
-    """The cache behind a Serve handle, as the workflow's ``Cache``."""
-
-    def __init__(self, handle: Any) -> None:
-        self._handle = handle
-
-    async def claim(self, key: str) -> Claim:
-        return await call("cache", self._handle.claim.remote(key))
-
-    async def fulfil(self, lease: Lease, result: EditResult) -> None:
-        await call("cache", self._handle.fulfil.remote(lease, result))
-
-    async def refuse(self, lease: Lease, error: EditServiceError) -> None:
-        await call("cache", self._handle.refuse.remote(lease, error))
-
-    async def replace(self, key: str, result: EditResult) -> None:
-        await call("cache", self._handle.replace.remote(key, result))
-
-    async def forget(self, key: str) -> None:
-        """Keep the result of ``key`` no longer."""
-        await call("cache", self._handle.forget.remote(key))
-
-    async def renew(self, lease: Lease) -> bool:
-        return await call("cache", self._handle.renew.remote(lease))
-
-    async def abandon(self, lease: Lease) -> None:
-        await call("cache", self._handle.abandon.remote(lease))
+    async def __del__(self) -> None:
+        if showing := getattr(self, "_showing", None):
+            await showing.stop()

@@ -7,7 +7,14 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.exceptions import (
+    NodeDiedError,
+    ObjectLostError,
+    RayActorError,
+    RayError,
+    RayTaskError,
+    WorkerCrashedError,
+)
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
 from serve_app.errors import (
@@ -18,6 +25,9 @@ from serve_app.errors import (
     ReplicaLost,
     RouterLost,
 )
+
+_LOST = (RayActorError, NodeDiedError, ObjectLostError, WorkerCrashedError)
+"""What Ray raises when a replica goes, or its node, with the answer that it had ready."""
 
 
 async def call(part: str, response: Any) -> Any:
@@ -38,8 +48,14 @@ async def call_again(part: str, send: Callable[[], Any]) -> Any:
     """``call`` what ``send`` sends; once more, elsewhere, if the replica dies over it."""
     try:
         return await call(part, send())
-    except ReplicaLost:
+    except _loss_of(part):
         return await call(part, send())
+
+
+async def call_all(part: str, handle: Any, method: str, *arguments: Any) -> None:
+    """Call a method of every replica behind ``handle``."""
+    with translated(part):
+        await handle.broadcast(method, *arguments).results_async()
 
 
 async def iterate(part: str, responses: Any) -> AsyncGenerator[Any, None]:
@@ -50,6 +66,11 @@ async def iterate(part: str, responses: Any) -> AsyncGenerator[Any, None]:
                 yield item
     finally:
         _withdraw(responses)  # nothing happens if it has ended
+
+
+def _loss_of(part: str) -> type[ReplicaLost]:
+    """What the loss of a replica of ``part`` is: of a router, no loss of what it called."""
+    return RouterLost if part == "router" else ReplicaLost
 
 
 def _withdraw(response: Any) -> None:
@@ -69,9 +90,8 @@ def translated(part: str) -> Iterator[None]:
             raise error.cause from None
         # The replica has logged it; its text may quote what the user sent.
         raise PartFailed(f"The {part} failed on this request.") from None
-    except RayActorError as error:
-        lost = RouterLost if part == "router" else ReplicaLost
-        raise lost(
+    except _LOST as error:
+        raise _loss_of(part)(
             f"The {part} stopped while it worked on this. Send the request again.", None, 1.0
         ) from error
     except BackPressureError as error:

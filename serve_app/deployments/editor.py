@@ -4,28 +4,38 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any
 
 from ray import serve
 
 from serve_app.config import ServiceConfig
-from serve_app.deployments.affinity import ELSEWHERE
-from serve_app.deployments.calls import call, iterate
-from serve_app.edits.job import EditedImage, EditJob, EditorEvent, Queued
+from serve_app.deployments.logs import log_with_serve
+from serve_app.deployments.metrics import EditorMetrics
+from serve_app.deployments.suspects import Began, Suspects
+from serve_app.deployments.work_scaling import WORK_S
+from serve_app.edits.job import EditedImage, EditJob, EditorEvent
 from serve_app.edits.model import ModelDescription
 from serve_app.edits.question import Question, Reply
-from serve_app.errors import NoAnswer, Overloaded, ReplicaLost
+from serve_app.errors import NotReady
 
 
 @serve.deployment(name="Editor")
 class Editor:
     """Loads the checkpoint and proves that it edits before it reports to be there."""
 
-    def __init__(self, config: ServiceConfig) -> None:
+    # Async, so that it runs on the event loop that its metrics are set on.
+    async def __init__(self, config: ServiceConfig) -> None:  # type: ignore[misc]
         from serve_app.engine.engine import Engine
+        from serve_app.monitoring.repeating import Repeating
 
+        log_with_serve()
         self._engine = Engine.load(config.model, config.engine, ask=config.asks_model)
         self._engine.warm_up()
+        self._suspects = Suspects()
+        self._metrics = EditorMetrics(config.engine.max_batch_size)
+        self._engine.watch(self._metrics.stepped)
+        interval_s = config.monitor.interval_s
+        self._showing = Repeating(self._show, interval_s, "the editor's metrics are not set")
+        self._showing.start()
 
     async def describe(self) -> ModelDescription:
         return await self._engine.describe()
@@ -38,6 +48,13 @@ class Editor:
             async for event in events:
                 yield event
 
+    async def again(self, job: EditJob) -> AsyncGenerator[Began | EditorEvent, None]:
+        """Stream a job over which an editor may have died."""
+        work = self._engine.stream(job, admitted=True)
+        async with aclosing(self._suspects.run(work)) as events:
+            async for event in events:
+                yield event
+
     async def ask(self, question: Question) -> Reply:
         return await self._engine.ask(question)
 
@@ -47,68 +64,25 @@ class Editor:
     async def load_figures(self) -> dict[str, int]:
         return self._engine.load_figures()
 
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """Called by Serve: what ``WorkScaling`` decides by."""
+        return {WORK_S: self._engine.work_s()}
+
     async def check_health(self) -> None:
         """Called by Serve: a device that no longer makes steps gets its replica replaced."""
         await self._engine.check()
 
-    def __del__(self) -> None:
+    async def _show(self) -> None:
+        engine = self._engine
+        try:
+            await engine.check()
+            warm = True
+        except NotReady:
+            warm = False
+        self._metrics.show(engine.load_figures(), engine.work_s(), engine.device_usage(), warm=warm)
+
+    async def __del__(self) -> None:
+        if showing := getattr(self, "_showing", None):
+            await showing.stop()
         if engine := getattr(self, "_engine", None):
             engine.close()
-
-
-class EditorClient:
-    """The editors behind a Serve handle, as the workflow's ``Editor``.
-
-    An attempt goes to the replica that its image belongs to, and once more to the next one
-    if that replica dies over it or, where there are ``several``, has no place left. The job
-    carries its seed, so that the second run gives the same pixels.
-    """
-
-    def __init__(self, handle: Any, several: bool) -> None:
-        self._handle = handle
-        self._elsewhere = (ReplicaLost, Overloaded) if several else (ReplicaLost,)
-        self._description: ModelDescription | None = None
-
-    async def describe(self) -> ModelDescription:
-        if self._description is None:
-            self._description = await call("editor", self._handle.describe.remote())
-        return self._description
-
-    async def edit(self, job: EditJob) -> EditedImage:
-        """Run an attempt."""
-        try:
-            return await self._edit(job, job.subject_id)
-        except self._elsewhere:
-            return await self._edit(job, job.subject_id + ELSEWHERE)
-
-    async def stream(self, job: EditJob) -> AsyncGenerator[EditorEvent, None]:
-        """Stream an attempt; a second replica gets it only before the first step is shown."""
-        started = False
-        try:
-            async with aclosing(self._events(job, job.subject_id)) as events:
-                async for event in events:
-                    started = started or not isinstance(event, Queued)
-                    yield event
-        except self._elsewhere:
-            if started:
-                raise
-            async with aclosing(self._events(job, job.subject_id + ELSEWHERE)) as events:
-                async for event in events:
-                    yield event
-
-    async def ask(self, question: Question) -> Reply:
-        """Put a question to any editor; raises ``NoAnswer`` if none could answer it."""
-        if not (await self.describe()).answers:
-            raise NoAnswer("This model can't be asked questions.")
-        return await call("editor", self._handle.ask.remote(question))
-
-    async def _edit(self, job: EditJob, session: str) -> EditedImage:
-        method = self._handle.options(method_name="edit", session_id=session)
-        return await call("editor", method.remote(job))
-
-    def _events(self, job: EditJob, session: str) -> AsyncGenerator[EditorEvent, None]:
-        method = self._handle.options(method_name="stream", session_id=session, stream=True)
-        return iterate("editor", method.remote(job))
-
-    async def check(self) -> None:
-        await call("editor", self._handle.check.remote())

@@ -8,9 +8,11 @@ from ray import serve
 
 from serve_app.config import ServiceConfig
 from serve_app.deployments.jobs import JobsClient, WorkflowsClient
+from serve_app.deployments.logs import log_with_serve
+from serve_app.deployments.metrics import EditMetrics, LoadMetrics, RequestMetrics
 from serve_app.deployments.monitor import MonitorClient
-from serve_app.deployments.router import RouterClient
-from serve_app.deployments.validator import ValidatorClient
+from serve_app.deployments.router_client import RouterClient
+from serve_app.deployments.validator_client import ValidatorClient
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -25,19 +27,27 @@ class Ingress:
         self, config: ServiceConfig, router: Any, validator: Any, jobs: Any, monitor: Any
     ) -> None:
         from serve_app.images.decode_pool import DecodePool
+        from serve_app.monitoring.edit_log import EditLog
+        from serve_app.monitoring.observing import EditObservers
         from serve_app.monitoring.reporter import Reporter
         from serve_app.storage.blobs import BlobStore
         from serve_app.workflows.gateway import EditGateway
 
+        log_with_serve()
         self._config = config
         self._blobs = BlobStore(config.storage.root)
         self._decoder = DecodePool(config.limits)
         self._jobs = JobsClient(jobs)
         self._workflows = WorkflowsClient(jobs)
         self._monitor = MonitorClient(monitor, config.monitor)
-        self._reporter = Reporter(self._monitor, config.monitor)
+        self._reporter = Reporter(self._monitor, config.monitor, on_load=LoadMetrics())
+        metrics = EditMetrics()
         self._gateway = EditGateway(
-            RouterClient(router), ValidatorClient(validator), config, self._reporter
+            RouterClient(router),
+            ValidatorClient(validator),
+            config,
+            EditObservers(self._reporter, metrics, EditLog()),
+            metrics.looked,
         )
 
     def __serve_build_asgi_app__(self) -> FastAPI:
@@ -52,6 +62,7 @@ class Ingress:
             workflows=self._workflows,
             monitor=self._monitor,
             reporter=self._reporter,
+            counters=[RequestMetrics()],
             files=FileStore(self._blobs),
             results=ResultStore(self._blobs),
             decoder=self._decoder,

@@ -11,9 +11,10 @@ from ray import serve
 from serve_app.config import ServiceConfig
 from serve_app.deployments.calls import call, iterate
 from serve_app.deployments.logs import log_with_serve
+from serve_app.deployments.metrics import EditMetrics, JobMetrics, LoadMetrics
 from serve_app.deployments.monitor import MonitorClient
-from serve_app.deployments.router import RouterClient
-from serve_app.deployments.validator import ValidatorClient
+from serve_app.deployments.router_client import RouterClient
+from serve_app.deployments.validator_client import ValidatorClient
 from serve_app.monitoring.reporter import JobBacklog
 from serve_app.workflows.jobs.again import Fork
 from serve_app.workflows.jobs.events import JobEvent
@@ -34,16 +35,24 @@ class Jobs:
     async def __init__(  # type: ignore[misc]
         self, config: ServiceConfig, router: Any, validator: Any, monitor: Any
     ) -> None:
+        from serve_app.monitoring.edit_log import EditLog
+        from serve_app.monitoring.observing import EditObservers
         from serve_app.monitoring.reporter import Reporter
         from serve_app.workflows.gateway import EditGateway
         from serve_app.workflows.jobs.service import JobService
 
         log_with_serve()
         client = MonitorClient(monitor, config.monitor)
-        self._reporter = Reporter(client, config.monitor, self._backlog)
+        self._reporter = Reporter(client, config.monitor, self._backlog, LoadMetrics())
+        metrics = EditMetrics()
         gateway = EditGateway(
-            RouterClient(router), ValidatorClient(validator), config, self._reporter
+            RouterClient(router),
+            ValidatorClient(validator),
+            config,
+            EditObservers(self._reporter, metrics, EditLog()),
+            metrics.looked,
         )
+        self._metrics = JobMetrics()
         self._service = JobService(config, gateway, gateway.forget)
         self._service.start()
         self._reporter.start()
@@ -102,7 +111,9 @@ class Jobs:
         await self._service.check()
 
     async def _backlog(self) -> JobBacklog:
-        return await self._service.backlog()
+        backlog = await self._service.backlog()
+        self._metrics.show(backlog)
+        return backlog
 
     async def __del__(self) -> None:
         if reporter := getattr(self, "_reporter", None):

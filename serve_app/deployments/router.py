@@ -9,12 +9,11 @@ from typing import Any
 from ray import serve
 
 from serve_app.config import ServiceConfig
-from serve_app.deployments.cache import CacheClient
-from serve_app.deployments.calls import call, iterate
-from serve_app.deployments.editor import EditorClient
+from serve_app.deployments.cache_client import ShardedCacheClient
+from serve_app.deployments.editor_client import EditorClient
 from serve_app.deployments.logs import log_with_serve
-from serve_app.deployments.metrics import ReEditCounter
-from serve_app.deployments.validator import ValidatorClient
+from serve_app.deployments.metrics import RouterMetrics
+from serve_app.deployments.validator_client import ValidatorClient
 from serve_app.edits.model import ModelDescription
 from serve_app.edits.planning import EditPlan
 from serve_app.edits.question import Question, Reply
@@ -29,15 +28,17 @@ class Router:
         from serve_app.storage.blobs import BlobStore
         from serve_app.storage.results import ResultStore
         from serve_app.workflows.edit import EditWorkflow
+        from serve_app.workflows.timed_results import TimedResults
 
         log_with_serve()
+        metrics = RouterMetrics()
         self._workflow = EditWorkflow(
             EditorClient(editor, several=config.deployments.editor.max > 1),
             ValidatorClient(validator),
-            CacheClient(cache),
-            ResultStore(BlobStore(config.storage.root)),
+            ShardedCacheClient(cache),
+            TimedResults(ResultStore(BlobStore(config.storage.root)), metrics.stored),
             config,
-            ReEditCounter(),
+            metrics.re_edited,
         )
 
     async def describe(self) -> ModelDescription:
@@ -59,30 +60,3 @@ class Router:
         async with aclosing(self._workflow.stream(plan, partial_images)) as events:
             async for event in events:
                 yield event
-
-
-class RouterClient:
-    """The routers behind a Serve handle, as the gateway's ``Router``."""
-
-    def __init__(self, handle: Any) -> None:
-        self._handle = handle
-        self._streaming = handle.options(stream=True)
-
-    async def describe(self) -> ModelDescription:
-        return await call("router", self._handle.describe.remote())
-
-    async def check(self) -> None:
-        await call("router", self._handle.check.remote())
-
-    async def ask(self, question: Question) -> Reply:
-        return await call("router", self._handle.ask.remote(question))
-
-    async def forget(self, key: str) -> None:
-        """Let no later request be answered with the cached result of ``key``."""
-        await call("router", self._handle.forget.remote(key))
-
-    async def run(self, plan: EditPlan) -> EditOutcome:
-        return await call("router", self._handle.run.remote(plan))
-
-    def stream(self, plan: EditPlan, partial_images: int) -> AsyncGenerator[EditEvent, None]:
-        return iterate("router", self._streaming.stream.remote(plan, partial_images))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 from ray import serve
 
 from serve_app.config import ServiceConfig
-from serve_app.deployments.calls import call_again
-from serve_app.deployments.editor import EditorClient
+from serve_app.deployments.editor_client import EditorClient
+from serve_app.deployments.logs import log_with_serve
+from serve_app.deployments.suspects import Suspects
 from serve_app.quality.annotation import Judged
 from serve_app.quality.case import Case
 from serve_app.quality.repair import Mended
@@ -24,8 +27,10 @@ class Validator:
     def __init__(self, config: ServiceConfig, editor: Any) -> None:
         from serve_app.workflows.in_process import ThreadedJudge
 
+        log_with_serve()
         client = EditorClient(editor, several=config.deployments.editor.max > 1)
         self._judge = ThreadedJudge.open(config.quality, client.ask)
+        self._suspects = Suspects()
 
     async def mend(self, case: Case) -> Mended:
         return await self._judge.mend(case)
@@ -33,15 +38,12 @@ class Validator:
     async def judge(self, case: Case, picture: bool) -> Judged:
         return await self._judge.judge(case, picture)
 
+    async def again(self, method: str, *arguments: Any) -> AsyncGenerator[Any, None]:
+        """Stream the one answer of a ``method`` over which a validator may have died."""
 
-class ValidatorClient:
-    """The validators behind a Serve handle, as the workflow's ``Judge``."""
+        async def work() -> AsyncGenerator[Any, None]:
+            yield await getattr(self._judge, method)(*arguments)
 
-    def __init__(self, handle: Any) -> None:
-        self._handle = handle
-
-    async def mend(self, case: Case) -> Mended:
-        return await call_again("validator", lambda: self._handle.mend.remote(case))
-
-    async def judge(self, case: Case, picture: bool) -> Judged:
-        return await call_again("validator", lambda: self._handle.judge.remote(case, picture))
+        async with aclosing(self._suspects.run(work())) as answers:
+            async for answer in answers:
+                yield answer

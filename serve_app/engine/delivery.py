@@ -54,7 +54,9 @@ class Delivery:
                 self.failures += 1
             # Without the message: a library may quote the prompt in it.
             frames = "".join(traceback.format_tb(error.__traceback__))
-            logger.error("an edit failed with %s\n%s", type(error).__name__, frames)
+            ticket.context.copy().run(
+                logger.error, "an edit failed with %s\n%s", type(error).__name__, frames
+            )
             error = EditFailed(_FAILED)
         with suppress(InvalidStateError):  # the caller has gone
             ticket.future.set_exception(error)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -28,6 +29,9 @@ from serve_app.engine.shared_step import SharedStep
 from serve_app.engine.stages import Stages
 from serve_app.engine.state import CanvasStep, DenoisingState, Ticket
 from serve_app.errors import DeadlineExceeded, InvalidRequest, NotReady
+
+StepObserver = Callable[[int, float], None]
+"""Told how many requests shared a step, and its seconds; must not block or raise."""
 
 _TOO_LATE = "The edit can't be finished within `deadline_s`; allow more time or fewer steps."
 _NO_DRAFTS = "This model makes no drafts; choose another `quality`, such as `standard`."
@@ -80,6 +84,8 @@ class DeviceLoop:
         )
         self.steps = 0
         """Steps made, however many requests shared them."""
+        self.observer: StepObserver | None = None
+        """Told of each step, on the device thread."""
         self._thread = threading.Thread(target=self._run, name="device", daemon=True)
         self._thread.start()
         if checkpoint.runs_beside if beside is None else beside:
@@ -213,6 +219,8 @@ class DeviceLoop:
 
     def _step_made(self, states: list[DenoisingState], seconds: float) -> None:
         self.steps += 1
+        if self.observer is not None:
+            self.observer(len(states), seconds)
         present = [ticket.work for ticket in self._backlog.present()]
         self._policy.charge([state.ticket.work for state in states], present, seconds)
         for state in states:

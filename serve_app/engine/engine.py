@@ -19,7 +19,8 @@ from serve_app.edits.request import EditRequest
 from serve_app.engine.acceleration import accelerate_transformer, warm_up_canvases
 from serve_app.engine.answering import with_answers
 from serve_app.engine.canvas import Layout, canvases
-from serve_app.engine.device_loop import DeviceLoop
+from serve_app.engine.device_loop import DeviceLoop, StepObserver
+from serve_app.engine.device_usage import DeviceUsage, device_usage
 from serve_app.engine.encode import has_reserved_token, prompt_length
 from serve_app.engine.load import Checkpoint, load_checkpoint
 from serve_app.engine.state import (
@@ -116,12 +117,17 @@ class Engine:
         layout, ticket = await self._submit(job, None)
         return await self._result(layout, ticket)
 
-    async def stream(self, job: EditJob) -> AsyncGenerator[EditorEvent, None]:
-        """Run one job, yielding its place in the queue, its steps and previews, and the image."""
+    async def stream(
+        self, job: EditJob, *, admitted: bool = False
+    ) -> AsyncGenerator[EditorEvent, None]:
+        """Run one job, yielding its place in the queue, its steps and previews, and the image.
+
+        A job that another editor had ``admitted`` before it died gets a place above the limit.
+        """
         running = asyncio.get_running_loop()
         events: asyncio.Queue[CanvasEvent | None] = asyncio.Queue()
         layout, ticket = await self._submit(
-            job, lambda event: running.call_soon_threadsafe(events.put_nowait, event)
+            job, lambda event: running.call_soon_threadsafe(events.put_nowait, event), admitted
         )
         ticket.future.add_done_callback(
             lambda _: running.call_soon_threadsafe(events.put_nowait, None)
@@ -153,8 +159,12 @@ class Engine:
         prepared = await asyncio.to_thread(self.loop.questions.prepare, question)
         return await asyncio.wrap_future(self.loop.questions.submit(prepared))
 
-    async def _submit(self, job: EditJob, listener: Listener | None) -> tuple[Layout, Ticket]:
-        self._admit(job)
+    async def _submit(
+        self, job: EditJob, listener: Listener | None, admitted: bool = False
+    ) -> tuple[Layout, Ticket]:
+        self._check_images(job)
+        if not admitted:
+            self._admit(job)
         self._preparing[job.tenant] += 1
         try:
             layout, ticket = await asyncio.to_thread(self._prepare, job, listener)
@@ -164,13 +174,15 @@ class Engine:
             self._preparing += Counter()  # forgets those at zero
         return layout, ticket
 
-    def _admit(self, job: EditJob) -> None:
+    def _check_images(self, job: EditJob) -> None:
         at_most = self._checkpoint.description.max_images
         if len(job.images) > at_most:
             raise TooManyImages(
                 f"This model takes at most {at_most} input images; {len(job.images)} were sent.",
                 "image",
             )
+
+    def _admit(self, job: EditJob) -> None:
         present = self.loop.tenants() + self._preparing
         most = self._config.max_pending
         if present.total() >= most or present[job.tenant] >= self._config.max_pending_of_one:
@@ -202,6 +214,14 @@ class Engine:
         pixels = await asyncio.to_thread(layout.restore, result.pixels)
         return EditedImage(pixels, result.finite, result.seconds)
 
+    def watch(self, observer: StepObserver) -> None:
+        """Tell ``observer`` of each step from now on."""
+        self.loop.observer = observer
+
+    def device_usage(self) -> DeviceUsage:
+        """The memory of the device now."""
+        return device_usage(torch.device(self._checkpoint.description.device))
+
     def load_figures(self) -> dict[str, int]:
         """What waits or runs now, and totals since the start, by name."""
         return {
@@ -213,10 +233,13 @@ class Engine:
             "encoded_images": self.loop.encoders.encoded.images,
         }
 
+    def work_s(self) -> float:
+        """Seconds until what is here now is done, by the measured steps; 0 if that is unknown."""
+        return self.loop.estimates.backlog_s if self.loop.pending() else 0.0
+
     def drain_s(self) -> float:
-        """Seconds until what is here now is done, by the measured steps; at least one."""
-        backlog_s = self.loop.estimates.backlog_s if self.loop.pending() else 0.0
-        return max(1.0, math.ceil(backlog_s))
+        """``work_s`` in whole seconds, at least one: when to come back."""
+        return max(1.0, math.ceil(self.work_s()))
 
     async def check(self) -> None:
         """Raise ``NotReady`` if the device has stopped making progress, or only fails.

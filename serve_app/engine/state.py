@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -116,7 +117,8 @@ class Ticket:
     """A submitted task. Cancelling its future withdraws it at the next step.
 
     ``deadline_s`` is how long from now the result is of use, seconds. ``key`` and ``work`` are
-    set when the device loop takes the ticket.
+    set when the device loop takes the ticket. What is logged of it belongs to ``context``, in
+    which it was submitted.
     """
 
     task: CanvasTask
@@ -127,6 +129,7 @@ class Ticket:
     seconds: dict[str, float] = field(default_factory=dict)
     position: int | None = None
     held: bool = False
+    context: Context = field(default_factory=copy_context, repr=False)
     key: CompatibilityKey = field(init=False, repr=False)
     work: Work = field(init=False, repr=False)
 

@@ -14,6 +14,7 @@ from serve_app.monitoring.labels import (
     CACHE,
     CODES,
     EDIT_TYPES,
+    OTHER,
     REFRESHED,
     TOTAL,
     VERDICTS,
@@ -56,14 +57,13 @@ class Activity:
     def completed(self, outcome: EditOutcome, seconds: float) -> None:
         """Count an edit that was answered ``seconds`` after it was asked for."""
         result = outcome.result
-        kind = _record(result.metadata, "plan").get("edit_type")
-        self.edits[folded(kind, EDIT_TYPES), folded(result.verdict, VERDICTS)] += 1
-        self.cache[_origin(outcome)] += 1
-        if outcome.cache not in (CacheStatus.MISS, CacheStatus.OFF):
+        self.edits[edit_type_of(result.metadata), folded(result.verdict, VERDICTS)] += 1
+        self.cache[origin_of(outcome)] += 1
+        if not was_made(outcome):
             return  # the record tells of another edit, which was counted when it was made
         self.attempts[min(result.attempts, _MOST_ATTEMPTS)] += 1
         self._stage(TOTAL).observe(seconds)
-        for name, took_s in _stage_seconds(result.metadata):
+        for name, took_s in stage_seconds(result.metadata):
             self._stage(name).observe(took_s)
 
     def failed(self, code: str) -> None:
@@ -85,17 +85,41 @@ class Activity:
         return self.stages.setdefault(stage_of(name, self.stages), Histogram())
 
 
-def _origin(outcome: EditOutcome) -> str:
+def edit_type_of(metadata: dict[str, Any]) -> str:
+    """The type of the edit that the record ``metadata`` tells of."""
+    return folded(_record(metadata, "plan").get("edit_type"), EDIT_TYPES)
+
+
+def origin_of(outcome: EditOutcome) -> str:
+    """Where an answer came from, one of ``labels.CACHE``."""
     asked = _record(outcome.result.metadata, "request").get("cache")
     if outcome.cache is CacheStatus.MISS and asked == CachePolicy.REFRESH:
         return REFRESHED
     return folded(str(outcome.cache), CACHE)
 
 
-def _stage_seconds(metadata: dict[str, Any]) -> Iterator[tuple[str, float]]:
-    attempts = metadata.get("attempts")
-    for attempt in attempts if isinstance(attempts, list) else ():
+def was_made(outcome: EditOutcome) -> bool:
+    """Whether the edit was run for this answer, and not found or joined."""
+    return outcome.cache in (CacheStatus.MISS, CacheStatus.OFF)
+
+
+def stage_seconds(metadata: dict[str, Any]) -> Iterator[tuple[str, float]]:
+    """The stages of all attempts of a record, with their seconds."""
+    for attempt in _attempts(metadata):
         yield from _record(attempt, "seconds").items()
+
+
+def failed_checks(metadata: dict[str, Any]) -> Iterator[str]:
+    """The names of the checks that rejected an attempt, of all attempts of a record."""
+    for attempt in _attempts(metadata):
+        for check in _record(attempt, "report").get("checks", ()):
+            if check.get("status") == "fail":
+                yield str(check.get("name", OTHER))
+
+
+def _attempts(metadata: dict[str, Any]) -> list[dict[str, Any]]:
+    attempts = metadata.get("attempts")
+    return attempts if isinstance(attempts, list) else []
 
 
 def _record(holder: dict[str, Any], name: str) -> dict[str, Any]:

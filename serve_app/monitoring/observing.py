@@ -27,6 +27,33 @@ class EditObserver(Protocol):
         """Its caller left before there was an answer."""
 
 
+class EditObservers:
+    """Several observers as one."""
+
+    def __init__(self, *observers: EditObserver) -> None:
+        self._observers = observers
+
+    def began(self) -> None:
+        """Tell all that an edit waits or runs from now on."""
+        for observer in self._observers:
+            observer.began()
+
+    def completed(self, outcome: EditOutcome, seconds: float) -> None:
+        """Tell all that it was answered after ``seconds``."""
+        for observer in self._observers:
+            observer.completed(outcome, seconds)
+
+    def failed(self, code: str) -> None:
+        """Tell all that it ended with an error of this code."""
+        for observer in self._observers:
+            observer.failed(code)
+
+    def withdrawn(self) -> None:
+        """Tell all that its caller left before there was an answer."""
+        for observer in self._observers:
+            observer.withdrawn()
+
+
 @contextmanager
 def observed(observer: EditObserver | None) -> Iterator[Callable[[EditOutcome], None]]:
     """Tell ``observer`` of an edit that the block runs; the block hands over the outcome."""

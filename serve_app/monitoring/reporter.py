@@ -63,18 +63,26 @@ class Collector(Protocol):
 CountJobs = Callable[[], Awaitable[JobBacklog]]
 """Says how many jobs there are; may raise ``EditServiceError``."""
 
+LoadObserver = Callable[[Load], None]
+"""Told what a replica has on its hands, again and again; must not block or raise."""
+
 
 class Reporter:
     """Counts for one replica, as its gateway's observer and its HTTP surface's counter.
 
     All of it belongs to one event loop. ``count_jobs`` is asked before each report, where there
-    are jobs.
+    are jobs; ``on_load`` is told of the load, whether the report is heard or not.
     """
 
     def __init__(
-        self, collector: Collector, config: MonitorConfig, count_jobs: CountJobs | None = None
+        self,
+        collector: Collector,
+        config: MonitorConfig,
+        count_jobs: CountJobs | None = None,
+        on_load: LoadObserver | None = None,
     ) -> None:
         self._collector = collector
+        self._on_load = on_load
         self._config = config
         self._count_jobs = count_jobs
         self._id = uuid.uuid4().hex
@@ -138,6 +146,8 @@ class Reporter:
         nothing is counted twice; what happened since follows in the next one.
         """
         load = Load(self._requests, self._edits, await self._count())
+        if self._on_load is not None:
+            self._on_load(load)
         if self._unheard is None:
             self._sent += 1
             self._unheard = Report(self._id, self._sent, self._activity, load)

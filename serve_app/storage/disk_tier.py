@@ -15,6 +15,7 @@ import json
 import logging
 import os
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,10 @@ from serve_app.storage.atomic import TEMPORARY_SUFFIX, write_atomically
 logger = logging.getLogger(__name__)
 
 ENTRY_SUFFIX = ".edit"
+
+_WRITTEN_WITHIN_S = 60.0
+"""What is not finished after so long never will be."""
+
 _HEADER_FIELDS = tuple(field.name for field in fields(EditResult) if field.name != "png")
 
 
@@ -37,8 +42,9 @@ class DamagedEntryError(Exception):
 class DiskTier:
     """Results in ``folder``, at most ``max_bytes`` of them, the least recently used leave.
 
-    Blocking and thread-safe. The folder belongs to one tier: what a former process left
-    there is found again by its file names, sizes and times, without reading it.
+    Blocking and thread-safe. What a former process left in the folder is found again by its
+    file names, sizes and times, without reading it. Shards of a cache that are on one node may
+    share a folder: each holds its own writes within the bound, and looks again when it starts.
     """
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
@@ -107,8 +113,8 @@ class DiskTier:
                 if entry.name.endswith(ENTRY_SUFFIX):
                     stat = entry.stat(follow_symlinks=False)
                     found.append((stat.st_mtime, entry.name, stat.st_size))
-                elif f"{ENTRY_SUFFIX}." in entry.name and entry.name.endswith(TEMPORARY_SUFFIX):
-                    Path(entry.path).unlink(missing_ok=True)  # its writer was killed
+                elif _left_by_a_writer(entry):
+                    Path(entry.path).unlink(missing_ok=True)
         for _, name, size in sorted(found):
             self._remember(name, size)
         self._make_room(0)
@@ -156,6 +162,13 @@ class DiskTier:
             if kind not in self._logged:
                 self._logged.add(kind)
                 logger.warning("Disk cache can't %s, going on without: %s", operation, error)
+
+
+def _left_by_a_writer(entry: os.DirEntry[str]) -> bool:
+    """Whether a file was being written by a process that has been killed."""
+    temporary = f"{ENTRY_SUFFIX}." in entry.name and entry.name.endswith(TEMPORARY_SUFFIX)
+    age_s = time.time() - entry.stat(follow_symlinks=False).st_mtime
+    return temporary and age_s > _WRITTEN_WITHIN_S
 
 
 def _file_name(key: str) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from cachetools import TTLCache
+
 from serve_app.config import CacheConfig
 from serve_app.edits.result import CacheStatus, EditOutcome, EditResult
-from serve_app.errors import EditServiceError
+from serve_app.errors import EditServiceError, Quarantined
 from serve_app.storage.cache import MemoryTier, ResultCache
 from serve_app.storage.disk_tier import DiskTier
 from serve_app.storage.single_flight import Lease, SingleFlight
@@ -16,19 +18,27 @@ Claim = EditOutcome | Lease | EditServiceError | None
 """The result, the right to make it, why it can't be made, or nothing yet: ask again."""
 
 
+_MOST_QUARANTINED = 10_000
+
+
 class SharedCache:
     """One per key range, asked by every router: a finished edit, or the right to run it."""
 
-    def __init__(self, cache: ResultCache, lease_s: float) -> None:
+    def __init__(self, cache: ResultCache, lease_s: float, quarantine_s: float) -> None:
         self._cache = cache
         self._lease_s = lease_s
         self._flights: SingleFlight[EditResult | EditServiceError] = SingleFlight(lease_s)
+        self._quarantine: TTLCache[str, Quarantined] = TTLCache(_MOST_QUARANTINED, quarantine_s)
 
     @classmethod
     def open(cls, config: CacheConfig, folder: Path) -> SharedCache:
         """Open the cache that ``config`` describes, its disk tier under ``folder``."""
         disk = DiskTier(folder / "cache", config.disk_bytes) if config.disk_bytes else None
-        return cls(ResultCache(MemoryTier(config.memory_bytes), disk), config.lease_s)
+        return cls(
+            ResultCache(MemoryTier(config.memory_bytes), disk),
+            config.lease_s,
+            config.quarantine_s,
+        )
 
     async def claim(self, key: str) -> Claim:
         """Find the result of ``key``, wait for whoever is making it, or lead.
@@ -42,6 +52,8 @@ class SharedCache:
         """
         if (result := await self._cache.get(key)) is not None:
             return EditOutcome(result, CacheStatus.HIT)
+        if (refusal := await self.quarantined(key)) is not None:
+            return refusal
         try:
             async with asyncio.timeout(self._lease_s):
                 answer = await self._flights.acquire(key)
@@ -89,6 +101,14 @@ class SharedCache:
             "joins": flights.joins,
             "handovers": flights.handovers,
         }
+
+    async def quarantine(self, key: str, refusal: Quarantined) -> None:
+        """Answer whoever claims ``key`` from now on with ``refusal``."""
+        self._quarantine[key] = refusal
+
+    async def quarantined(self, key: str) -> Quarantined | None:
+        """Why ``key`` must not be run, if it must not."""
+        return self._quarantine.get(key)
 
     async def forget(self, key: str) -> None:
         """Keep the result of ``key`` no longer: it is to be erased."""

@@ -27,7 +27,7 @@ from serve_app.edits.result import (
     Waiting,
 )
 from serve_app.edits.rewriting import rewriting_question, rewritten
-from serve_app.errors import EditFailed, EditServiceError
+from serve_app.errors import EditFailed, EditServiceError, Quarantined
 from serve_app.images.encoding import OutputFormat, encode
 from serve_app.quality.case import Case
 from serve_app.quality.remedy import Remedy
@@ -98,6 +98,7 @@ class EditWorkflow:
         order = Order(plan, sink, partial_images, deadline)
         if plan.request.cache is CachePolicy.USE:
             return await self._run_once(order)
+        await self._flights.check(plan.key)
         result = await self._edit(order)
         if plan.request.cache is CachePolicy.OFF:
             return EditOutcome(result, CacheStatus.OFF)
@@ -158,6 +159,8 @@ class EditWorkflow:
                 planned = await self._in_better_words(planned, order.plan, tried, model)
                 attempts.append(await self._attempt(order, planned))
             except EditServiceError as error:
+                if isinstance(error, Quarantined):
+                    await self._flights.quarantine(order.plan.key, error)
                 if not attempts:
                     raise
                 logger.warning(

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from serve_app.edits.result import EditOutcome, EditResult
-from serve_app.errors import EditServiceError, InvalidRequest, NotReady, ReplicaLost
+from serve_app.errors import EditServiceError, InvalidRequest, NotReady, Quarantined
 from serve_app.storage.single_flight import Lease
 from serve_app.workflows.ports import Cache
 
@@ -52,13 +52,13 @@ class Flights:
     async def leading(self, lease: Lease) -> AsyncIterator[None]:
         """Keep the lease while the body runs; if that fails, free those who wait for it.
 
-        A request that nobody can serve, or that takes replicas down, is refused for all;
-        after any other failure, and after a cancellation, the next in line leads.
+        A request that nobody can serve is refused for all; after any other failure, and after
+        a cancellation, the next in line leads.
         """
         renewing = asyncio.create_task(self._renew(lease))
         try:
             yield
-        except (InvalidRequest, ReplicaLost) as error:
+        except InvalidRequest as error:
             await self._let_go(self._cache.refuse(lease, error))
             raise
         except BaseException:
@@ -79,6 +79,21 @@ class Flights:
         """Keep ``result`` in place of what was there."""
         await _in_time(self._cache.replace(key, result))
 
+    async def quarantine(self, key: str, refusal: Quarantined) -> None:
+        """Let no later request run ``key``."""
+        await _in_time(self._cache.quarantine(key, refusal))
+
+    async def check(self, key: str) -> None:
+        """Raise ``Quarantined`` if ``key`` must not be run; ``join`` does so by itself."""
+        try:
+            async with asyncio.timeout(_ANSWER_S):
+                refusal = await self._cache.quarantined(key)
+        except (EditServiceError, TimeoutError) as error:
+            logger.warning("editing without the cache: %s", type(error).__name__)
+            return
+        if refusal is not None:
+            raise refusal
+
     async def forget(self, key: str) -> None:
         """Keep the result of ``key`` no longer; raises ``NotReady`` if that can't be told."""
         try:
@@ -88,9 +103,10 @@ class Flights:
             raise NotReady("The cache does not answer. Try again later.", None, 5.0) from error
 
     async def _renew(self, lease: Lease) -> None:
+        interval_s = self._lease_s / 3
         while True:
-            await asyncio.sleep(self._lease_s / 3)
-            await _in_time(self._cache.renew(lease))
+            await asyncio.sleep(interval_s)
+            await _in_time(self._cache.renew(lease), interval_s)
 
     @staticmethod
     async def _let_go(release: Coroutine[Any, Any, None]) -> None:
@@ -98,10 +114,10 @@ class Flights:
         await asyncio.shield(asyncio.create_task(_in_time(release)))
 
 
-async def _in_time(call: Coroutine[Any, Any, object]) -> None:
+async def _in_time(call: Coroutine[Any, Any, object], answer_s: float = _ANSWER_S) -> None:
     """Await a call to the cache, which is a convenience: its trouble costs no edit."""
     try:
-        async with asyncio.timeout(_ANSWER_S):
+        async with asyncio.timeout(answer_s):
             await call
     except Exception as error:  # noqa: BLE001 - whatever it is, the edit is more important
         logger.warning("the cache did not take a note: %s", type(error).__name__)

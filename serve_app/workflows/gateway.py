@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import TypeVar
 
@@ -33,7 +33,8 @@ class EditGateway:
 
     Results are immutable and named by their content, so every ingress may keep copies: a
     hit in this near tier costs no hop. The shared cache behind the routers remains the one
-    that decides what is run. ``observer`` is told of every edit that is asked for here.
+    that decides what is run. ``observer`` is told of every edit that is asked for here, ``looked``
+    whether the near tier had one that it was asked for.
     """
 
     def __init__(
@@ -42,11 +43,13 @@ class EditGateway:
         judge: Judge,
         config: ServiceConfig,
         observer: EditObserver | None = None,
+        looked: Callable[[bool], None] | None = None,
     ) -> None:
         self._router = router
         self._judge = judge
         self._config = config
         self._observer = observer
+        self._looked = looked
         self._near = MemoryTier(config.cache.near_bytes, config.cache.near_s)
         self._model: ModelDescription | None = None
         self._planner: Planner | None = None
@@ -163,6 +166,8 @@ class EditGateway:
         if plan.request.cache is not CachePolicy.USE:
             return None
         result = self._near.get(plan.key)
+        if self._looked is not None:
+            self._looked(result is not None)
         return None if result is None else EditOutcome(result, CacheStatus.HIT)
 
     def _keep(self, plan: EditPlan, outcome: EditOutcome) -> EditOutcome:

@@ -10,7 +10,7 @@ from serve_app.edits.model import ModelDescription
 from serve_app.edits.planning import EditPlan
 from serve_app.edits.question import Question, Reply
 from serve_app.edits.result import EditEvent, EditOutcome, EditResult
-from serve_app.errors import EditServiceError
+from serve_app.errors import EditServiceError, Quarantined
 from serve_app.quality.annotation import Judged
 from serve_app.quality.case import Case
 from serve_app.quality.repair import Mended
@@ -63,6 +63,10 @@ class Cache(Protocol):
     async def renew(self, lease: Lease) -> bool: ...
 
     async def abandon(self, lease: Lease) -> None: ...
+
+    async def quarantine(self, key: str, refusal: Quarantined) -> None: ...
+
+    async def quarantined(self, key: str) -> Quarantined | None: ...
 
 
 class Results(Protocol):

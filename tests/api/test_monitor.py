@@ -138,10 +138,10 @@ async def test_a_client_that_leaves_before_the_answer_is_unanswered() -> None:
     async def leave(scope: Scope, receive: Receive, send: Send) -> None:
         raise asyncio.CancelledError
 
-    counter = Counted()
+    counters = Counted(), Counted()
     with pytest.raises(asyncio.CancelledError):
-        await RequestCountingMiddleware(leave, counter)(scope(), receive, send)
-    assert counter.told == ["began", "ended", "unanswered"]
+        await RequestCountingMiddleware(leave, counters)(scope(), receive, send)
+    assert [counter.told for counter in counters] == 2 * [["began", "ended", "unanswered"]]
 
 
 @pytest.mark.parametrize(
@@ -159,5 +159,5 @@ async def test_the_prefix_that_it_is_served_at_changes_nothing(scope: Scope, cou
         await PlainTextResponse("x")({"type": "http"}, receive, send)
 
     counter = Counted()
-    await RequestCountingMiddleware(answer, counter)(scope, receive, send)
+    await RequestCountingMiddleware(answer, [counter])(scope, receive, send)
     assert counter.told == (["began", "2xx", "ended"] if counted else [])

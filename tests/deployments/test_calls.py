@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing
-from typing import Any
 
 import pytest
-from ray.exceptions import ActorDiedError, RayTaskError
+from ray.exceptions import (
+    ActorDiedError,
+    NodeDiedError,
+    OwnerDiedError,
+    RayTaskError,
+    WorkerCrashedError,
+)
 from ray.serve._private.common import DeploymentID  # the only way to make the exception
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
 from serve_app.deployments.calls import call, call_again, iterate, translated
-from serve_app.errors import InvalidRequest, NotReady, Overloaded, PartFailed, ReplicaLost
+from serve_app.errors import (
+    InvalidRequest,
+    NotReady,
+    Overloaded,
+    PartFailed,
+    ReplicaLost,
+    RouterLost,
+)
+from tests.deployments.responses import Response
 
 
 def test_our_own_error_comes_back_as_it_was_raised() -> None:
@@ -25,9 +37,19 @@ def test_our_own_error_comes_back_as_it_was_raised() -> None:
     assert caught.value.param == "prompt"
 
 
-def test_a_lost_replica_can_be_told_from_other_trouble() -> None:
+@pytest.mark.parametrize(
+    "gone",
+    [
+        ActorDiedError(),
+        NodeDiedError("gone"),
+        OwnerDiedError("1" * 56, None, ""),
+        WorkerCrashedError(),
+    ],
+    ids=lambda gone: type(gone).__name__,
+)
+def test_a_lost_replica_can_be_told_from_other_trouble(gone: Exception) -> None:
     with pytest.raises(ReplicaLost) as caught, translated("editor"):
-        raise ActorDiedError
+        raise gone
     assert caught.value.status == 503
     assert caught.value.retry_after_s
 
@@ -58,35 +80,6 @@ def test_bugs_on_this_side_stay_bugs() -> None:
         raise ZeroDivisionError
 
 
-class Response:
-    """A handle's response whose replica dies, never answers, or answers.
-
-    One that could not be sent says so again when it is cancelled, as Serve's do.
-    """
-
-    def __init__(self, outcome: object = None) -> None:
-        self._outcome = outcome
-        self.cancelled = False
-
-    def __await__(self) -> Generator[Any, None, object]:
-        return self._answer().__await__()
-
-    async def __aiter__(self) -> AsyncGenerator[object, None]:
-        yield await self._answer()
-
-    async def _answer(self) -> object:
-        if isinstance(self._outcome, Exception):
-            raise self._outcome
-        if self._outcome is None:
-            await asyncio.Event().wait()
-        return self._outcome
-
-    def cancel(self) -> None:
-        self.cancelled = True
-        if isinstance(self._outcome, BackPressureError):
-            raise self._outcome
-
-
 async def test_a_call_is_made_again_when_its_replica_dies() -> None:
     responses = iter([Response(ActorDiedError()), Response("edited")])
     assert await call_again("editor", lambda: next(responses)) == "edited"
@@ -97,6 +90,16 @@ async def test_a_call_that_takes_two_replicas_down_is_given_up() -> None:
     with pytest.raises(ReplicaLost):
         await call_again("editor", lambda: next(responses))
     assert len(list(responses)) == 1
+
+
+async def test_what_a_router_tells_of_a_lost_editor_is_no_loss_of_the_router() -> None:
+    told = RayTaskError("run", "traceback", ReplicaLost("The editor stopped."))
+    responses = iter([Response(told.as_instanceof_cause()), Response("edited")])
+    with pytest.raises(ReplicaLost) as caught:
+        await call_again("router", lambda: next(responses))
+    assert not isinstance(caught.value, RouterLost)
+    responses = iter([Response(ActorDiedError()), Response("edited")])
+    assert await call_again("router", lambda: next(responses)) == "edited"
 
 
 async def test_a_call_that_nobody_awaits_any_more_is_withdrawn() -> None:

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serve_app.config import Replicas
-from serve_app.deployments.editor import EditorClient
+from serve_app.config import EditorReplicas
+from serve_app.deployments.editor_client import EditorClient
 from serve_app.deployments.options import editor_options
+from serve_app.deployments.suspects import Began
 from serve_app.edits.job import EditJob, Queued
 from serve_app.errors import Overloaded
 from tests.conftest import Service
@@ -64,7 +65,11 @@ def replicas(service: Service) -> Iterator[Any]:
             yield Queued(1, None)
             yield await self.edit(job)
 
-    options = editor_options(Replicas(num_cpus=0.01, min=2, max=2), 1.0)
+        async def again(self, job: EditJob) -> AsyncGenerator[Any, None]:
+            yield Began()
+            yield await self.edit(job)
+
+    options = editor_options(EditorReplicas(num_cpus=0.01, min=2, max=2), 1.0)
     yield serve.run(Named.options(**options).bind(), name="named", route_prefix=None)
     serve.delete("named")
 

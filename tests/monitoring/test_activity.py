@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serve_app.edits.result import CacheStatus
 from serve_app.errors import NotReady, Overloaded
-from serve_app.monitoring.activity import Activity
+from serve_app.monitoring.activity import Activity, failed_checks
 from serve_app.monitoring.labels import CODES, MOST_STAGES, OTHER, status_class
 from tests.monitoring.outcomes import outcome
 
@@ -133,3 +135,17 @@ def test_adding_is_bounded_too() -> None:
         total.add(one)
     assert len(total.stages) == MOST_STAGES + 1
     assert sum(stage.count for stage in total.stages.values()) == 2000
+
+
+def test_checks_that_failed_are_those_of_every_attempt() -> None:
+    def report(**checks: str) -> dict[str, Any]:
+        return {"checks": [{"name": name, "status": status} for name, status in checks.items()]}
+
+    attempts = [
+        {"seconds": {}, "report": report(no_op="fail", text="fail", colour="warn")},
+        {"seconds": {}, "report": report(no_op="pass", text="fail")},
+        {"seconds": {}},
+    ]
+    metadata = outcome(attempts=attempts).result.metadata
+    assert list(failed_checks(metadata)) == ["no_op", "text", "text"]
+    assert list(failed_checks({})) == []

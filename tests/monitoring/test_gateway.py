@@ -42,7 +42,8 @@ class Watched:
             ResultStore(BlobStore(config.storage.root)),
             config,
         )
-        self.gateway = EditGateway(workflow, judge, config, self.reporter)
+        self.looks: list[bool] = []
+        self.gateway = EditGateway(workflow, judge, config, self.reporter, self.looks.append)
 
     async def summary(self) -> dict[str, Any]:
         assert await self.reporter.push()
@@ -76,6 +77,7 @@ async def test_edits_hits_and_refreshes_are_told_apart(
                 if isinstance(event, Completed):
                     break  # as a job does: what comes after is no end
     await watched.gateway.edit(request_for_blue)
+    assert watched.looks == [False, True, True]  # nobody looks who refreshes or wants no cache
     summary = await watched.summary()
     assert summary["cache"] == {
         "hit_rate": pytest.approx(2 / 3, abs=1e-4),

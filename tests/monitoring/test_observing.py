@@ -9,7 +9,7 @@ import pytest
 
 from serve_app.edits.result import EditOutcome
 from serve_app.errors import Overloaded
-from serve_app.monitoring.observing import observed
+from serve_app.monitoring.observing import EditObservers, observed
 from tests.monitoring.outcomes import outcome
 
 
@@ -71,3 +71,16 @@ def test_what_comes_after_the_outcome_is_no_second_end() -> None:
 def test_nobody_needs_to_watch() -> None:
     with observed(None) as completed:
         completed(outcome())
+
+
+def test_several_are_told_the_same() -> None:
+    logs = Log(), Log()
+    observers = EditObservers(*logs)
+    with observed(observers) as completed:
+        completed(outcome())
+    with pytest.raises(Overloaded), observed(observers):
+        raise Overloaded("full")
+    with pytest.raises(asyncio.CancelledError), observed(observers):
+        raise asyncio.CancelledError
+    expected = ["began", "completed", "began", "overloaded", "began", "withdrawn"]
+    assert [log.told for log in logs] == [expected, expected]

@@ -120,6 +120,18 @@ async def test_jobs_are_counted_where_there_are_any() -> None:
     assert counted == [JobBacklog(4, 2), JobBacklog(1, 1), JobBacklog(1, 1)]
 
 
+async def test_the_load_is_told_again_and_again_heard_or_not() -> None:
+    loads: list[Load] = []
+    line = Unreliable("away")
+    reporter = Reporter(line, CONFIG, on_load=loads.append)
+    reporter.began()
+    assert not await reporter.push()
+    reporter.request_began()
+    line.state = "there"
+    assert await reporter.push()
+    assert loads == [Load(requests=0, edits=1), Load(requests=1, edits=1)]
+
+
 async def test_it_reports_by_itself_until_it_is_closed() -> None:
     line = Unreliable("away")
     reporter = Reporter(line, CONFIG)

@@ -207,10 +207,14 @@ class TestDisk:
     def test_only_own_files_are_touched_and_unfinished_ones_go(self, tmp_path: Path) -> None:
         (tmp_path / "notes.txt").write_text("mine")
         (tmp_path / "other.tmp").write_text("mine")
-        (tmp_path / f".{disk_tier._file_name('a')}.0123.tmp").write_text("half")
+        half = tmp_path / f".{disk_tier._file_name('a')}.0123.tmp"
+        half.write_text("half")
+        os.utime(half, (0, 0))
+        being_written = tmp_path / f".{disk_tier._file_name('b')}.0123.tmp"
+        being_written.write_text("another shard's")
         tier = DiskTier(tmp_path, 0)
         assert tier.nbytes == 0
-        assert set(files_below(tmp_path)) == {"notes.txt", "other.tmp"}
+        assert set(files_below(tmp_path)) == {"notes.txt", "other.tmp", being_written.name}
 
     def test_full_disk_is_no_store_and_logged_once(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -9,7 +9,7 @@ import pytest
 
 from serve_app.config import CacheConfig
 from serve_app.edits.result import CacheStatus, EditOutcome
-from serve_app.errors import InvalidRequest
+from serve_app.errors import InvalidRequest, Quarantined
 from serve_app.storage.shared_cache import SharedCache
 from serve_app.storage.single_flight import Lease
 from tests.storage.virtual_time import edit_result
@@ -61,6 +61,19 @@ async def test_a_refusal_is_for_all_who_wait_and_is_not_remembered(cache: Shared
     refusal = InvalidRequest("too long", "prompt")
     await cache.refuse(lease, refusal)
     assert await follower is refusal
+    assert isinstance(await cache.claim(KEY), Lease)
+
+
+async def test_what_is_quarantined_is_refused_for_a_while(tmp_path: Path) -> None:
+    cache = SharedCache.open(CacheConfig(quarantine_s=0.05), tmp_path)
+    refusal = Quarantined("It stopped two editors.")
+    assert await cache.quarantined(KEY) is None
+    await cache.quarantine(KEY, refusal)
+    assert await cache.quarantined(KEY) is refusal
+    assert await cache.claim(KEY) is refusal
+    assert isinstance(await cache.claim("another"), Lease)
+    while await cache.quarantined(KEY) is not None:
+        await asyncio.sleep(0.01)
     assert isinstance(await cache.claim(KEY), Lease)
 
 

@@ -22,6 +22,7 @@ from serve_app.errors import (
     EditServiceError,
     InvalidRequest,
     NotReady,
+    Quarantined,
     ReplicaLost,
 )
 from serve_app.images.masks import EditMask
@@ -137,9 +138,9 @@ async def test_a_failing_leader_fails_alone(
     "error",
     [
         InvalidRequest("The prompt is too long.", "prompt"),
-        ReplicaLost("The editor stopped while it worked on this."),
+        Quarantined("This request stopped the editor twice."),
     ],
-    ids=["nobody can serve it", "it takes replicas down"],
+    ids=["nobody can serve it", "it takes editors down"],
 )
 async def test_an_error_that_awaits_everybody_is_given_to_all_at_once(
     engine: Engine, config: ServiceConfig, request_for_blue: EditRequest, error: EditServiceError
@@ -156,6 +157,30 @@ async def test_an_error_that_awaits_everybody_is_given_to_all_at_once(
     assert len(editor.jobs) == 1
 
 
+@pytest.mark.parametrize("first", CachePolicy)
+async def test_an_edit_that_takes_editors_down_is_not_run_again(
+    engine: Engine, config: ServiceConfig, request_for_blue: EditRequest, first: CachePolicy
+) -> None:
+    editor = FaultyEditor(engine, failing=1, error=Quarantined("It stopped the editor twice."))
+    service = assemble(config, editor)
+    for policy in (first, *CachePolicy):
+        with pytest.raises(Quarantined):
+            await service.edit(replace(request_for_blue, cache=policy))
+    assert len(editor.jobs) == 1
+    other = await service.edit(replace(request_for_blue, seed=4321))
+    assert other.cache is CacheStatus.MISS
+
+
+async def test_an_edit_whose_editors_all_stop_is_left_to_the_next_caller(
+    engine: Engine, config: ServiceConfig, request_for_blue: EditRequest
+) -> None:
+    editor = FaultyEditor(engine, failing=1, error=ReplicaLost("The editors stop."))
+    service = assemble(config, editor)
+    with pytest.raises(ReplicaLost):
+        await service.edit(request_for_blue)
+    assert (await service.edit(request_for_blue)).cache is CacheStatus.MISS
+
+
 async def test_without_its_cache_the_service_still_edits(
     engine: Engine,
     config: ServiceConfig,
@@ -167,7 +192,7 @@ async def test_without_its_cache_the_service_still_edits(
     async def gone(*_: object) -> None:
         raise NotReady("The cache is away.")
 
-    for method in ("claim", "fulfil", "replace", "renew", "abandon"):
+    for method in ("claim", "fulfil", "replace", "renew", "abandon", "quarantined"):
         monkeypatch.setattr(f"serve_app.storage.shared_cache.SharedCache.{method}", gone)
     for policy in (CachePolicy.USE, CachePolicy.REFRESH):
         outcome = await service.edit(replace(request_for_blue, seed="random", cache=policy))

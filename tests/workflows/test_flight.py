@@ -9,7 +9,7 @@ import pytest
 
 from serve_app.config import CacheConfig
 from serve_app.edits.result import CacheStatus, EditOutcome, EditResult
-from serve_app.errors import InvalidRequest, NotReady
+from serve_app.errors import InvalidRequest, NotReady, Quarantined
 from serve_app.storage.shared_cache import Claim, SharedCache
 from serve_app.storage.single_flight import Lease
 from serve_app.workflows.flight import Flights
@@ -43,6 +43,13 @@ class SilentCache:
     async def abandon(self, lease: Lease) -> None:
         await asyncio.Event().wait()
 
+    async def quarantine(self, key: str, refusal: Quarantined) -> None:
+        await asyncio.Event().wait()
+
+    async def quarantined(self, key: str) -> Quarantined | None:
+        await asyncio.Event().wait()
+        return None
+
 
 @pytest.fixture
 def cache(tmp_path: Path) -> SharedCache:
@@ -56,6 +63,8 @@ async def test_a_silent_cache_is_done_without() -> None:
     await flights.fulfil(LEASE, edit_result())
     await flights.abandon(LEASE)
     await flights.replace(KEY, edit_result())
+    await flights.quarantine(KEY, Quarantined("Twice."))
+    await flights.check(KEY)
     assert asyncio.get_running_loop().time() < 60
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from serve_app.errors import EditServiceError, NotReady, ReplicaLost, RouterLost
+from serve_app.errors import EditServiceError, NotReady
 
 T = TypeVar("T")
 
@@ -52,15 +52,10 @@ async def patiently(
         except EditServiceError as error:
             # The time in our own queue is nobody's refusal.
             patient_until = patient_until or time.monotonic() + patience_s
-            if not _may_pass(error) or time.monotonic() > patient_until:
+            if not error.retryable or time.monotonic() > patient_until:
                 raise
             wait_s = max(pause_s, error.retry_after_s or 0.0) * random.uniform(0.8, 1.2)
             logger.info("%s waits %.1f s: %s", what, wait_s, error.code)
         left = left_s()
         await asyncio.sleep(wait_s if left is None else max(0.0, min(wait_s, left)))
         pause_s = min(2 * pause_s, _LONGEST_WAIT_S)
-
-
-def _may_pass(error: EditServiceError) -> bool:
-    """Whether trying again may help, and hurts nobody: what kills replicas must stop at two."""
-    return error.retryable and (isinstance(error, RouterLost) or not isinstance(error, ReplicaLost))

@@ -14,7 +14,7 @@ from serve_app.errors import (
     NotFound,
     NotReady,
     Overloaded,
-    ReplicaLost,
+    Quarantined,
     WrongState,
 )
 from serve_app.monitoring.reporter import JobBacklog
@@ -182,13 +182,13 @@ async def test_a_full_service_is_waited_for(jobs: Jobs, engine: Engine) -> None:
 
 
 async def test_what_takes_editors_down_is_not_tried_again(jobs: Jobs, engine: Engine) -> None:
-    editor = FaultyEditor(engine, failing=9, error=ReplicaLost("The editor stopped."))
+    editor = FaultyEditor(engine, failing=9, error=Quarantined("It stopped the editor twice."))
     async with jobs.running(editor) as service:
         job = await ended(
             service, await submitted(service, edits((await jobs.store(), "make it blue")))
         )
     assert job.error is not None
-    assert job.error["code"] == "replica_lost"
+    assert job.error["code"] == "quarantined"
     assert len(editor.jobs) == 1
 
 

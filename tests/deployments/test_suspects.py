@@ -1,0 +1,79 @@
+"""A request that kills replicas gets two of them, and takes nobody along."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+
+import pytest
+from ray.exceptions import ActorDiedError
+
+from serve_app.deployments.suspects import Began, Suspects, run_as_suspect
+from serve_app.errors import Quarantined, ReplicaLost
+from tests.deployments.responses import Response
+
+
+async def one_by_one(until: asyncio.Event, name: str) -> AsyncGenerator[str, None]:
+    yield f"{name} runs"
+    await until.wait()
+    yield f"{name} is done"
+
+
+async def test_suspects_begin_one_after_the_other() -> None:
+    suspects, seen = Suspects(), []
+    ends = {name: asyncio.Event() for name in "ab"}
+
+    async def run(name: str) -> None:
+        async for item in suspects.run(one_by_one(ends[name], name)):
+            seen.append(f"{name} begins" if isinstance(item, Began) else item)
+
+    first = asyncio.create_task(run("a"))
+    second = asyncio.create_task(run("b"))
+    while len(seen) < 2:
+        await asyncio.sleep(0)
+    ends["b"].set()
+    await asyncio.sleep(0)
+    assert seen == ["a begins", "a runs"]
+    ends["a"].set()
+    await asyncio.gather(first, second)
+    assert seen[2:] == ["a is done", "b begins", "b runs", "b is done"]
+
+
+async def test_one_that_is_left_makes_room_for_the_next() -> None:
+    suspects = Suspects()
+    left = suspects.run(one_by_one(asyncio.Event(), "a"))
+    assert isinstance(await anext(left), Began)
+    await left.aclose()
+    async with asyncio.timeout(5):
+        assert isinstance(await anext(suspects.run(one_by_one(asyncio.Event(), "b"))), Began)
+
+
+def sending(*responses: Response) -> Callable[[], Response]:
+    return iter(responses).__next__
+
+
+async def outcome(send: Callable[[], Response]) -> list[object]:
+    return [item async for item in run_as_suspect("editor", send)]
+
+
+async def test_one_that_did_no_harm_is_answered() -> None:
+    assert await outcome(sending(Response(Began(), "step", "image"))) == ["step", "image"]
+
+
+async def test_one_over_which_a_second_replica_dies_is_to_blame() -> None:
+    with pytest.raises(Quarantined) as caught:
+        await outcome(sending(Response(Began(), "step", ActorDiedError()), Response("never")))
+    assert caught.value.status == 422
+    assert not caught.value.retryable
+
+
+async def test_one_that_was_waiting_goes_on_elsewhere() -> None:
+    died = Response(ActorDiedError())
+    assert await outcome(sending(died, died, Response(Began(), "image"))) == ["image"]
+
+
+async def test_replicas_that_die_before_anything_begins_are_no_fault_of_it() -> None:
+    died = Response(ActorDiedError())
+    with pytest.raises(ReplicaLost) as caught:
+        await outcome(sending(*[died] * 9))
+    assert caught.value.retryable
