@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-slow lint format bench clean help
+.PHONY: demo test test-slow cluster-test lint format bench clean help
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -13,7 +13,7 @@ help: ## show the targets
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	cluster/python-packages.sh $(BIN)/python --editable ".[dev]"
 	@touch $@
 
 demo: $(INSTALLED) ## serve configs/local.yaml, edit samples, keep serving (ONCE=1: stop after it)
@@ -24,6 +24,9 @@ test: $(INSTALLED) ## run the tests
 
 test-slow: $(INSTALLED) ## run what is too long for every run
 	$(BIN)/pytest -m slow --timeout 0
+
+cluster-test: $(INSTALLED) ## run the tests of several nodes: kill, remove, update and scale under load
+	$(BIN)/pytest -m slow --timeout 0 tests/cluster
 
 lint: $(INSTALLED) ## ruff, mypy, direction of imports
 	$(BIN)/ruff check .

@@ -82,6 +82,14 @@ def run(
             metavar="N|P%",
         ),
     ] = None,
+    failed_rows_ok: Annotated[
+        bool,
+        typer.Option(
+            "--failed-rows-ok",
+            help="Exit with 0 if all rows ended, whether they failed or not: for what starts it "
+            "again until it does.",
+        ),
+    ] = False,
     address: Annotated[
         str | None,
         typer.Option(
@@ -120,7 +128,7 @@ def run(
                     console, settings, order, limit=limit, retry_failed=retry_failed
                 )
             else:
-                code = _run(settings, order, errors, retry_failed, limit, address)
+                code = _run(settings, order, errors, retry_failed, limit, failed_rows_ok, address)
         except InvalidRows as error:
             show_faults(notes, error.faults)
             raise
@@ -134,6 +142,7 @@ def _run(
     max_errors: MaxErrors,
     retry_failed: bool,
     limit: int | None,
+    failed_rows_ok: bool,
     address: str | None,
 ) -> int:
     # Or Ray Data would start another Ray while one is being closed.
@@ -162,7 +171,8 @@ def _run(
         case Stopped.TOO_MANY_ERRORS:
             return TOO_MANY_ERRORS
         case _:
-            return SOME_FAILED if summary.failed or summary.left else 0
+            failed = summary.failed and not failed_rows_ok
+            return SOME_FAILED if failed or summary.left else 0
 
 
 @contextmanager

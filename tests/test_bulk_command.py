@@ -195,6 +195,22 @@ def test_the_exit_status_tells_how_it_ended(runs: Runs, summary: Summary, code: 
     assert run("good.jsonl", "out")[0] == code
 
 
+@pytest.mark.parametrize(
+    ("summary", "code"),
+    [
+        (Summary(10, 9, 1, 0, {}, {"edit_failed": 1}, 1.0), 0),
+        (Summary(10, 8, 1, 0, {}, {"edit_failed": 1}, 1.0), 1),
+        (Summary(10, 9, 1, 0, {}, {"edit_failed": 1}, 1.0, "interrupted"), 130),
+        (Summary(10, 5, 5, 0, {}, {"edit_failed": 5}, 1.0, "too_many_errors"), 3),
+    ],
+)
+def test_failed_rows_may_be_no_failure_but_rows_that_are_left_are(
+    runs: Runs, summary: Summary, code: int
+) -> None:
+    runs.summary = summary
+    assert run("good.jsonl", "out", "--failed-rows-ok")[0] == code
+
+
 def test_what_is_given_is_what_is_run(runs: Runs) -> None:
     code, output = run(
         "good.jsonl",
