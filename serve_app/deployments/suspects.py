@@ -13,6 +13,7 @@ as well; there is no telling it from the other.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from ray.exceptions import ActorDiedError, WorkerCrashedError
 
 from serve_app.deployments.calls import iterate
 from serve_app.errors import Quarantined, ReplicaLost
+
+logger = logging.getLogger(__name__)
 
 _DEATHS_BESIDE = 3
 """Replicas that may be lost while a suspect waits in them: more is no accident of one request."""
@@ -60,6 +63,7 @@ async def run_as_suspect(part: str, send: Callable[[], Any]) -> AsyncGenerator[A
     the other died before its turn came, and what ``calls.iterate`` raises.
     """
     for _ in range(_DEATHS_BESIDE):
+        logger.warning("the %s was lost over a request, which is run once more", part)
         began = False
         try:
             async with aclosing(iterate(part, send())) as items:
