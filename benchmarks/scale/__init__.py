@@ -1,0 +1,1 @@
+"""How large a cluster: a discrete-event simulation fed with measured costs."""

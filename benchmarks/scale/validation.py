@@ -1,0 +1,236 @@
+"""The simulation against the service on three nodes: other loads than it was calibrated with."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import httpx
+import simpy
+
+from benchmarks.nodes import Nodes, arguments
+from benchmarks.scale.calibration import SIDE, Calibration, Keys, calibrate
+from benchmarks.scale.changes import dies
+from benchmarks.scale.ledger import Spent
+from benchmarks.scale.load import Answered, Wanted, run
+from benchmarks.scale.requests import Kind, Request, arrivals
+from benchmarks.scale.service import Service, Shape
+from benchmarks.traces import percentile
+from serve_app.config import ServiceConfig
+
+EDITORS = 2
+KINDS = (Kind(4, weight=5), Kind(8, weight=3), Kind(16, weight=2))
+REPEATS = 0.15
+CLIENTS = 10
+REQUESTS = 300
+SIMULATIONS = 20
+"""Of each run, with other photos: which editor one belongs to is chance."""
+
+_RESULT_BYTES = 2**14
+"""Of a small picture, about: how many of them an ingress keeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is sent: by ``clients`` that wait, or at ``share`` of what those got through.
+
+    With ``kill`` an editor dies in the middle.
+    """
+
+    name: str
+    seed: int
+    share: float = 0.0
+    clients: int | None = None
+    kill: bool = False
+
+
+LOADS = (
+    Load("saturated", 101, clients=CLIENTS),
+    Load("at 50 %", 102, 0.5),
+    Load("at 85 %", 103, 0.85),
+    Load("at 50 %, an editor dies", 104, 0.5, kill=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a load came to: seconds, and requests a second from the first to the last answer."""
+
+    per_s: float
+    p50_s: float
+    p95_s: float
+    p99_s: float
+    unserved: int
+
+    @classmethod
+    def of(cls, sent: Sequence[float], latencies: Sequence[float], unserved: int) -> Seen:
+        """Of requests that were answered: when each was sent, and how long it took."""
+        ended = max(at + took for at, took in zip(sent, latencies, strict=True))
+        shares = (percentile(latencies, share) for share in (0.5, 0.95, 0.99))
+        return cls(len(latencies) / (ended - min(sent)), *shares, unserved)
+
+    @classmethod
+    def mean(cls, each: Sequence[Seen]) -> Seen:
+        """The mean of several."""
+        columns = zip(*(asdict(one).values() for one in each), strict=True)
+        return cls(*(statistics.mean(column) for column in columns))
+
+
+def validate(nodes: Nodes) -> dict[str, Any]:
+    """Calibrate, then run and simulate every load."""
+    keys = Keys()
+    shape = _shape(nodes)
+    nodes.wait_for("Editor", EDITORS)
+    found = calibrate(nodes, shape, keys)
+    expected = _capacity(found, shape)
+    compared = []
+    for load in LOADS:
+        requests = _requests(load, expected, keys)
+        real, conditions = _measured(nodes, load, requests)
+        simulated = _simulated(found, shape, load, requests)
+        compared.append(
+            {
+                "load": load.name,
+                "requests": len(requests),
+                "sent_per_s": None if load.clients else load.share * expected,
+                "measured": asdict(real),
+                "simulated": asdict(simulated),
+                "off": {
+                    name: asdict(simulated)[name] / asdict(real)[name] - 1
+                    for name in ("per_s", "p50_s", "p95_s", "p99_s")
+                },
+                **conditions,
+            }
+        )
+    return {
+        "nodes": 1 + len(nodes.workers),
+        "shape": {
+            name: getattr(shape, name) for name in ("editors", "ingresses", "routers", "shards")
+        },
+        "calibration": _told(found),
+        "capacity_per_s": expected,
+        "loads": compared,
+    }
+
+
+def _shape(nodes: Nodes) -> Shape:
+    config = ServiceConfig.model_validate(arguments(nodes.root))
+    sizes = config.deployments
+    return Shape(
+        EDITORS,
+        proxies=1,
+        ingresses=sizes.ingress.min,
+        routers=sizes.router.min,
+        shards=sizes.cache.min,
+        validators=sizes.validator.min,
+        near_results=config.cache.near_bytes // _RESULT_BYTES,
+        near_s=config.cache.near_s,
+        engine=config.engine,
+    )
+
+
+def _requests(load: Load, capacity: float, keys: Keys) -> list[Request]:
+    """Photos that nobody has sent before, but for the repeats among them."""
+    rate = load.share * capacity or 1.0
+    requests = list(arrivals(load.seed, rate, REQUESTS / rate, KINDS, REPEATS))
+    first = keys.take(len(requests)).start
+    for request in requests:
+        request.key = request.subject = first + request.key
+    return requests
+
+
+def _capacity(found: Calibration, shape: Shape) -> float:
+    """Requests a second that the simulation gets through with clients that wait."""
+    load = LOADS[0]
+    requests = _requests(replace(load, seed=1), 0.0, Keys())
+    return _simulated(found, shape, load, requests).per_s
+
+
+# The real one.
+
+
+def _measured(nodes: Nodes, load: Load, requests: Sequence[Request]) -> tuple[Seen, dict[str, Any]]:
+    wanted = [Wanted(request.at, request.kind.steps, request.key) for request in requests]
+    killing = None
+    if load.kill:
+        victim = nodes.replicas("Editor")[0]
+        killing = threading.Timer(_moment(requests), nodes.kill, [victim])
+        killing.start()
+    before = os.getloadavg()[0]
+    with Spent() as spent:
+        answers = run(nodes.port, wanted, SIDE, load.clients).answers
+    if killing is not None:
+        killing.join()
+        nodes.wait_for("Editor", EDITORS)
+    conditions = {
+        "load_average_before": before,
+        "neighbours_cores": spent.neighbours,
+        "statuses": dict(Counter(str(answer.status) for answer in answers)),
+        "caches": dict(Counter(answer.cache for answer in answers)),
+    }
+    return _seen(answers), conditions
+
+
+def _moment(requests: Sequence[Request]) -> float:
+    """In the middle."""
+    return requests[-1].at / 2
+
+
+def _seen(answers: Sequence[Answered]) -> Seen:
+    good = [answer for answer in answers if answer.status == httpx.codes.OK]
+    unserved = len(answers) - len(good)
+    return Seen.of([each.at for each in good], [each.seconds for each in good], unserved)
+
+
+# The simulated one.
+
+
+def _simulated(found: Calibration, shape: Shape, load: Load, requests: Sequence[Request]) -> Seen:
+    return Seen.mean([_once(found, shape, load, requests, seed) for seed in range(SIMULATIONS)])
+
+
+def _once(
+    found: Calibration, shape: Shape, load: Load, requests: Sequence[Request], seed: int
+) -> Seen:
+    copies = [
+        Request(each.at, each.kind, each.key, each.subject + 1_000_000 * seed) for each in requests
+    ]
+    env = simpy.Environment()
+    service = Service(
+        env, shape, found.front, found.device, found.machine(env), seed=seed, learn=True
+    )
+    if load.clients:
+        waiting = iter(copies)
+        for _ in range(load.clients):
+            env.process(service.closed_loop(waiting))
+    else:
+        env.process(service.open_loop(copies))
+    if load.kill:
+        env.run(_moment(requests))
+        env.process(dies(env, service.editors[0], found.restart_s))
+    env.run()
+    good = [each for each in copies if each.answer and each.answer.served]
+    return Seen.of(
+        [each.at for each in good], [each.latency_s for each in good], len(copies) - len(good)
+    )
+
+
+def _told(found: Calibration) -> dict[str, Any]:
+    """For the results."""
+    step = found.device.step
+    return {
+        "front_ms": {name: 1e3 * seconds for name, seconds in asdict(found.front).items()},
+        "step_ms": {str(rows): 1e3 * step(rows) for rows in (1, 2, 4, 8)},
+        "encode_ms": 1e3 * found.device.encode(1),
+        "decode_ms": 1e3 * found.device.decode_s,
+        "cores": found.cores,
+        "background_cores": found.background,
+        "restart_s": found.restart_s,
+        "alone_s": {str(steps): seconds for steps, seconds in found.alone_s.items()},
+        "phases": [asdict(phase) for phase in found.phases],
+    }
