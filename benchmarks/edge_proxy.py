@@ -23,6 +23,7 @@ from benchmarks.serving import HOST, free_port
 CONFIGURATION = REPOSITORY / "cluster" / "edge"
 _UPSTREAM = "server 127.0.0.1:8000 "
 _START_S = 20.0
+_LOGGED_WITHIN_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,19 @@ class EdgeProxy:
         """The access log so far."""
         lines = (self.folder / "access.log").read_text().splitlines()
         return [json.loads(line) for line in lines]
+
+    def line_of(self, request_id: str) -> dict[str, Any]:
+        """The line of a request that was answered; nginx writes it after the answer.
+
+        Raises ``TimeoutError`` if there is none.
+        """
+        deadline = time.monotonic() + _LOGGED_WITHIN_S
+        while time.monotonic() < deadline:
+            for line in self.log():
+                if line["request_id"] == request_id:
+                    return line
+            time.sleep(0.01)
+        raise TimeoutError(f"no line of request {request_id}")
 
     def errors(self) -> str:
         """The error log so far."""

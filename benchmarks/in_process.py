@@ -89,7 +89,7 @@ class InProcess:
             EditWorkflow(
                 self.editor,
                 judge,
-                SharedCache.open(config.cache, folder),
+                SharedCache(config.cache, folder),
                 ResultStore(BlobStore(str(folder))),
                 config,
             )

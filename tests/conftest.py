@@ -30,6 +30,8 @@ for terminal_size in ("COLUMNS", "LINES"):
 # Servers of tests are on this machine, whatever proxy there is.
 for no_proxy in ("NO_PROXY", "no_proxy"):
     os.environ[no_proxy] = "127.0.0.1,localhost"
+# A busy machine is no reason to send a call to another replica than the one it belongs to.
+os.environ.setdefault("RAY_SERVE_QUEUE_LENGTH_RESPONSE_DEADLINE_S", "1")
 os.environ.setdefault("QWEN_EDIT_WEBHOOK_SECRET", "a secret of the tests")
 # How long an example takes depends on the machine and what else it does.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -24,8 +24,8 @@ from serve_app.bulk.forgetting import forget_blocks
 from serve_app.bulk.pending import Pending
 from serve_app.bulk.stages import EditRows, Handles, LoadRows, RowSource
 from serve_app.config import Actors, ServiceConfig
-from serve_app.deployments.cache import Cache
 from serve_app.errors import ConfigurationError, PartFailed
+from serve_app.storage.shared_cache import SharedCache
 
 logger = logging.getLogger(__name__)
 
@@ -134,7 +134,7 @@ class Pipeline:
         ]
         cache = None
         if bulk.editors.number > 1:
-            cache = _beside_the_driver(_class_of(Cache)).remote(config)
+            cache = _beside_the_driver(SharedCache).remote(config.cache, config.storage.folder)
         self._actors = [self._desk, *validators, *([] if cache is None else [cache])]
         handles = Handles(self._desk, validators, cache)
         self._pending = work.pending
@@ -242,8 +242,3 @@ def _beside_the_driver(actor: Any) -> Any:
 
 def _here() -> NodeAffinitySchedulingStrategy:
     return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-
-
-def _class_of(deployment: Any) -> Any:
-    """The plain class of a Serve deployment, which needs nothing of Serve."""
-    return deployment.func_or_class

@@ -125,7 +125,7 @@ class EditRows:
         gateway = assemble(
             config,
             self._engine,
-            SharedCache.open(config.cache, config.storage.folder)
+            SharedCache(config.cache, config.storage.folder)
             if handles.cache is None
             else CacheClient(handles.cache),
             judge=ValidatorPool(

@@ -23,7 +23,7 @@ class Cache:
         from serve_app.storage.shared_cache import SharedCache
 
         log_with_serve()
-        self._cache = SharedCache.open(config.cache, config.storage.folder)
+        self._cache = SharedCache(config.cache, config.storage.folder)
         self._metrics = CacheMetrics()
         interval_s = config.monitor.interval_s
         self._showing = Repeating(self._show, interval_s, "the cache's metrics are not set")

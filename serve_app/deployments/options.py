@@ -50,12 +50,11 @@ def jobs_options(replicas: Replicas, graceful_shutdown_s: float) -> dict[str, An
 
 
 def cache_options(replicas: Replicas, graceful_shutdown_s: float) -> dict[str, Any]:
-    """``deployment_options``, and every key at one replica, or at the next while that is away."""
+    """``deployment_options``, and every key at its replica, however long that takes to answer."""
     return {
         **deployment_options(replicas, graceful_shutdown_s),
         "request_router_config": RequestRouterConfig(
-            request_router_class=SessionRouter,
-            request_router_kwargs={"num_fallback_replicas": replicas.max - 1},
+            request_router_class=SessionRouter, request_router_kwargs={"num_fallback_replicas": 0}
         ),
     }
 

@@ -24,20 +24,14 @@ _MOST_QUARANTINED = 10_000
 class SharedCache:
     """One per key range, asked by every router: a finished edit, or the right to run it."""
 
-    def __init__(self, cache: ResultCache, lease_s: float, quarantine_s: float) -> None:
-        self._cache = cache
-        self._lease_s = lease_s
-        self._flights: SingleFlight[EditResult | EditServiceError] = SingleFlight(lease_s)
-        self._quarantine: TTLCache[str, Quarantined] = TTLCache(_MOST_QUARANTINED, quarantine_s)
-
-    @classmethod
-    def open(cls, config: CacheConfig, folder: Path) -> SharedCache:
-        """Open the cache that ``config`` describes, its disk tier under ``folder``."""
+    def __init__(self, config: CacheConfig, folder: Path) -> None:
+        """The cache that ``config`` describes, its disk tier under ``folder``."""
         disk = DiskTier(folder / "cache", config.disk_bytes) if config.disk_bytes else None
-        return cls(
-            ResultCache(MemoryTier(config.memory_bytes), disk),
-            config.lease_s,
-            config.quarantine_s,
+        self._cache = ResultCache(MemoryTier(config.memory_bytes), disk)
+        self._lease_s = config.lease_s
+        self._flights: SingleFlight[EditResult | EditServiceError] = SingleFlight(config.lease_s)
+        self._quarantine: TTLCache[str, Quarantined] = TTLCache(
+            _MOST_QUARANTINED, config.quarantine_s
         )
 
     async def claim(self, key: str) -> Claim:

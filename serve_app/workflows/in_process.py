@@ -69,7 +69,7 @@ def assemble(
     workflow = EditWorkflow(
         editor,
         judge,
-        cache or SharedCache.open(config.cache, config.storage.folder),
+        cache or SharedCache(config.cache, config.storage.folder),
         results or ResultStore(BlobStore(config.storage.root)),
         config,
     )

@@ -240,7 +240,7 @@ async def test_no_more_rows_than_the_batch_holds_are_edited_at_once(
 ) -> None:
     hold = asyncio.Event()
     editor = FaultyEditor(engine, hold=hold)
-    cache = SharedCache.open(config.cache, tmp_path)
+    cache = SharedCache(config.cache, tmp_path)
     run = Run(tmp_path, assemble(config, editor, cache, results=NotByTheWorkflow()))
     # The same edit for all, so that those who came so far can be counted: one leads.
     editing = asyncio.create_task(run.edit(*(loaded(n) for n in range(1, TOGETHER + 5))))

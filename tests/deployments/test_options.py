@@ -56,7 +56,7 @@ def test_shards_are_chosen_by_key_and_sized_like_the_others() -> None:
     options = cache_options(Replicas(min=3, max=3), 30)
     router = options.pop("request_router_config")
     assert router.get_request_router_class().__name__ == SessionRouter.__name__
-    assert router.request_router_kwargs == {"num_fallback_replicas": 2}
+    assert router.request_router_kwargs == {"num_fallback_replicas": 0}
     assert options == deployment_options(Replicas(min=3, max=3), 30)
 
 

@@ -16,7 +16,7 @@ from serve_app.config import EditorReplicas
 from serve_app.deployments.editor_client import EditorClient
 from serve_app.deployments.options import editor_options
 from serve_app.deployments.suspects import Began
-from serve_app.edits.job import EditJob, Queued
+from serve_app.edits.job import EditedImage, EditJob, Queued
 from serve_app.errors import Overloaded
 from tests.conftest import Service
 
@@ -48,7 +48,7 @@ def replicas(service: Service) -> Iterator[Any]:
         async def describe(self) -> str:
             return self._name
 
-        async def edit(self, job: EditJob) -> str:
+        async def edit(self, job: EditJob) -> EditedImage:
             if self._mood == "full":
                 raise Overloaded("The queue is full.", None, 7.0)
             if self._mood == "doomed":
@@ -56,7 +56,7 @@ def replicas(service: Service) -> Iterator[Any]:
             if self._mood == "busy":
                 self._held += 1
                 await self._well.wait()
-            return self._name
+            return EditedImage(PIXELS, finite=True, seconds={self._name: 0.0})
 
         async def held(self) -> int:
             return self._held
@@ -80,6 +80,16 @@ def editors(replicas: Any) -> Any:
     return replicas
 
 
+def by(image: EditedImage) -> str:
+    """Which replica made it."""
+    (name,) = image.seconds
+    return name
+
+
+async def edited_by(client: EditorClient, subject: int) -> str:
+    return by(await client.edit(job(subject)))
+
+
 def job(subject: int) -> EditJob:
     return EditJob((PIXELS,), "x", " ", 1.0, 1, 0, subject_id=f"img-{subject:064x}")
 
@@ -96,14 +106,14 @@ async def tell_all(editors: Any, mood: str) -> None:
 
 async def test_edits_of_one_image_meet_and_those_of_many_spread(editors: Any) -> None:
     client = EditorClient(editors, several=True)
-    homes = {subject: await client.edit(job(subject)) for subject in range(24)}
+    homes = {subject: await edited_by(client, subject) for subject in range(24)}
     assert len(set(homes.values())) == 2
     # Another router process has a client of its own.
     other = EditorClient(editors, several=True)
     for subject, home in homes.items():
-        assert await other.edit(job(subject)) == home
+        assert await edited_by(other, subject) == home
         *_, streamed = [event async for event in other.stream(job(subject))]
-        assert streamed == home
+        assert by(streamed) == home
 
 
 async def test_calls_of_one_request_are_all_routed(editors: Any) -> None:
@@ -137,7 +147,7 @@ async def test_questions_about_the_model_go_to_all(editors: Any) -> None:
 async def test_many_edits_of_one_image_leave_no_replica_idle(editors: Any) -> None:
     client = EditorClient(editors, several=True)
     await tell_all(editors, "busy")
-    edits = [asyncio.create_task(client.edit(job(1))) for _ in range(12)]
+    edits = [asyncio.create_task(edited_by(client, 1)) for _ in range(12)]
     async with asyncio.timeout(20):
         while sum(await asyncio.to_thread(editors.broadcast("held").results)) < 12:
             pass
@@ -150,28 +160,28 @@ async def test_many_edits_of_one_image_leave_no_replica_idle(editors: Any) -> No
 
 async def test_a_full_replica_hands_its_edits_to_the_next(editors: Any) -> None:
     client = EditorClient(editors, several=True)
-    home = await client.edit(job(1))
+    home = await edited_by(client, 1)
     await tell(editors, 1, "full")
-    second = await client.edit(job(1))
+    second = await edited_by(client, 1)
     assert second != home
     *_, streamed = [event async for event in client.stream(job(1))]
-    assert streamed == second
+    assert by(streamed) == second
     with pytest.raises(Overloaded):
         await EditorClient(editors, several=False).edit(job(1))
 
 
 async def test_when_all_are_full_the_caller_is_told(editors: Any) -> None:
     client = EditorClient(editors, several=True)
-    homes = {await client.edit(job(subject)): subject for subject in range(24)}
+    homes = {await edited_by(client, subject): subject for subject in range(24)}
     for subject in homes.values():
         await tell(editors, subject, "full")
     with pytest.raises(Overloaded) as caught:
-        await client.edit(job(1))
+        await edited_by(client, 1)
     assert caught.value.retry_after_s == 7.0
 
 
 async def test_an_edit_survives_the_death_of_its_replica(editors: Any) -> None:
     client = EditorClient(editors, several=True)
-    home = await client.edit(job(1))
+    home = await edited_by(client, 1)
     await tell(editors, 1, "doomed")
-    assert await client.edit(job(1)) != home
+    assert await edited_by(client, 1) != home

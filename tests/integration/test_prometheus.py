@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import shutil
 import subprocess
 import time
@@ -35,9 +34,7 @@ def configured(folder: Path, service: Service) -> Path:
     config = yaml.safe_load((MONITORING / "prometheus.yaml").read_text())
     (machines,) = (job for job in config["scrape_configs"] if job["job_name"] == "ray")
     target = httpx.URL(service.metrics_url).netloc.decode()
-    found = folder / "prom_metrics_service_discovery.json"
-    found.write_text(json.dumps([{"labels": {"job": "ray"}, "targets": [target]}]))
-    machines["file_sd_configs"][0]["files"] = [str(found)]
+    machines["static_configs"] = [{"targets": [target]}]
     config["scrape_configs"] = [machines]
     config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
     shutil.copy(MONITORING / "alerts.yaml", folder)

@@ -38,7 +38,7 @@ class Watched:
         workflow = EditWorkflow(
             editor,
             judge,
-            SharedCache.open(config.cache, config.storage.folder),
+            SharedCache(config.cache, config.storage.folder),
             ResultStore(BlobStore(config.storage.root)),
             config,
         )

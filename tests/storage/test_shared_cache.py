@@ -19,7 +19,7 @@ KEY = "a" * 64
 
 @pytest.fixture
 def cache(tmp_path: Path) -> SharedCache:
-    return SharedCache.open(CacheConfig(lease_s=5), tmp_path)
+    return SharedCache(CacheConfig(lease_s=5), tmp_path)
 
 
 def _files(folder: Path) -> list[Path]:
@@ -65,7 +65,7 @@ async def test_a_refusal_is_for_all_who_wait_and_is_not_remembered(cache: Shared
 
 
 async def test_what_is_quarantined_is_refused_for_a_while(tmp_path: Path) -> None:
-    cache = SharedCache.open(CacheConfig(quarantine_s=0.05), tmp_path)
+    cache = SharedCache(CacheConfig(quarantine_s=0.05), tmp_path)
     refusal = Quarantined("It stopped two editors.")
     assert await cache.quarantined(KEY) is None
     await cache.quarantine(KEY, refusal)
@@ -87,7 +87,7 @@ async def test_what_lands_while_the_lease_is_taken_is_found(cache: SharedCache) 
 
 
 async def test_without_a_disk_tier_memory_is_enough(tmp_path: Path) -> None:
-    cache = SharedCache.open(CacheConfig(disk_bytes=0), tmp_path)
+    cache = SharedCache(CacheConfig(disk_bytes=0), tmp_path)
     await cache.fulfil(await _lead(cache), edit_result())
     assert isinstance(await cache.claim(KEY), EditOutcome)
     assert _files(tmp_path) == []
@@ -95,7 +95,7 @@ async def test_without_a_disk_tier_memory_is_enough(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("config", [CacheConfig(), CacheConfig(disk_bytes=0)], ids=["disk", "none"])
 async def test_a_forgotten_result_is_made_anew(tmp_path: Path, config: CacheConfig) -> None:
-    cache = SharedCache.open(config, tmp_path)
+    cache = SharedCache(config, tmp_path)
     await cache.fulfil(await _lead(cache), edit_result(1))
     await cache.replace("another", edit_result(2))
     await cache.forget(KEY)
@@ -106,10 +106,10 @@ async def test_a_forgotten_result_is_made_anew(tmp_path: Path, config: CacheConf
 
 
 async def test_what_is_forgotten_does_not_come_back_with_a_restart(tmp_path: Path) -> None:
-    cache = SharedCache.open(CacheConfig(), tmp_path)
+    cache = SharedCache(CacheConfig(), tmp_path)
     await cache.fulfil(await _lead(cache), edit_result())
     await cache.forget(KEY)
-    assert isinstance(await SharedCache.open(CacheConfig(), tmp_path).claim(KEY), Lease)
+    assert isinstance(await SharedCache(CacheConfig(), tmp_path).claim(KEY), Lease)
 
 
 async def test_forgetting_leaves_who_leads_and_who_waits(cache: SharedCache) -> None:

@@ -194,7 +194,7 @@ async def test_whoever_takes_over_has_waited_already(
 ) -> None:
     release = asyncio.Event()
     editor = FaultyEditor(engine, hold=release)
-    cache = SharedCache.open(config.cache, config.storage.folder)
+    cache = SharedCache(config.cache, config.storage.folder)
     service = assemble(config, editor, cache)
     leader = asyncio.create_task(service.edit(request_for_blue))
     await editor.started.wait()

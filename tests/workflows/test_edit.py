@@ -104,7 +104,7 @@ async def test_a_cancelled_leader_hands_over(
 ) -> None:
     release = asyncio.Event()
     editor = FaultyEditor(engine, hold=release)
-    cache = SharedCache.open(config.cache, config.storage.folder)
+    cache = SharedCache(config.cache, config.storage.folder)
     service = assemble(config, editor, cache)
     leader = asyncio.create_task(service.edit(request_for_blue))
     await editor.started.wait()
@@ -124,7 +124,7 @@ async def test_a_failing_leader_fails_alone(
 ) -> None:
     release = asyncio.Event()
     editor = FaultyEditor(engine, failing=1, hold=release)
-    cache = SharedCache.open(config.cache, config.storage.folder)
+    cache = SharedCache(config.cache, config.storage.folder)
     service = assemble(config, editor, cache)
     callers = [asyncio.create_task(service.edit(request_for_blue)) for _ in range(4)]
     await joined(cache, 3)
@@ -147,7 +147,7 @@ async def test_an_error_that_awaits_everybody_is_given_to_all_at_once(
 ) -> None:
     release = asyncio.Event()
     editor = FaultyEditor(engine, failing=99, error=error, hold=release)
-    cache = SharedCache.open(config.cache, config.storage.folder)
+    cache = SharedCache(config.cache, config.storage.folder)
     service = assemble(config, editor, cache)
     callers = [asyncio.create_task(service.edit(request_for_blue)) for _ in range(10)]
     await joined(cache, 9)

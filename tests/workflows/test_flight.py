@@ -53,7 +53,7 @@ class SilentCache:
 
 @pytest.fixture
 def cache(tmp_path: Path) -> SharedCache:
-    return SharedCache.open(CacheConfig(lease_s=LEASE_S, disk_bytes=0), tmp_path)
+    return SharedCache(CacheConfig(lease_s=LEASE_S, disk_bytes=0), tmp_path)
 
 
 @virtual

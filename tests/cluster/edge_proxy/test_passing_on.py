@@ -109,7 +109,7 @@ def test_the_edge_alone_makes_request_ids(
     (request_id,) = answer.headers.get_list("x-request-id")
     assert re.fullmatch(r"[0-9a-f]{32}", request_id)
     assert serve.received[-1].headers["x-request-id"] == request_id
-    (line,) = [line for line in edge.log() if line["request_id"] == request_id]
+    line = edge.line_of(request_id)
     assert line["request"] == "GET /v1/models"
     assert line["status"] == line["upstream_status"] == "200"
     assert "canary" not in str(edge.log())
