@@ -9,18 +9,15 @@ on any.
 
 from __future__ import annotations
 
-import os
-import signal
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-import psutil
-
+from benchmarks.processes import replicas_below
 from benchmarks.serving import HOST, free_port
 from serve_app.serve_config import read
 
@@ -138,20 +135,8 @@ class Nodes:
 
     def replicas(self, deployment: str, worker: Any = None) -> list[int]:
         """The processes of a deployment's replicas, on all nodes or on one ``worker``."""
-        title = f"ray::ServeReplica:{APPLICATION}:{deployment}"
-        parents = None if worker is None else {_raylet(worker)}
-        found = []
-        for process in psutil.Process().children(recursive=True):
-            with suppress(psutil.Error):
-                command = process.cmdline()
-                here = parents is None or process.ppid() in parents
-                if here and command and command[0].startswith(title):
-                    found.append(process.pid)
-        return found
-
-    def kill(self, pid: int) -> None:
-        """Kill a replica of this cluster at once."""
-        os.kill(pid, signal.SIGKILL)
+        parent = None if worker is None else _raylet(worker)
+        return replicas_below(APPLICATION, deployment, parent)
 
     def wait_for(self, deployment: str, number: int) -> None:
         """Return once the deployment has that many running replicas; raises ``TimeoutError``."""
@@ -180,15 +165,13 @@ class Nodes:
 
 
 @contextmanager
-def nodes(
-    workers: int = 2, changes: Mapping[str, Any] | None = None, root: Path | None = None
-) -> Iterator[Nodes]:
+def nodes(workers: int = 2, root: Path | None = None) -> Iterator[Nodes]:
     """A cluster of ``workers`` and a front node that serves the graph; it ends with the block."""
     with tempfile.TemporaryDirectory(prefix="qen-", dir="/tmp") as folder:
         running = Nodes(root or Path(folder), workers)
         try:
             running.connect()
-            running.deploy(changes)
+            running.deploy()
             yield running
         finally:
             running.stop()

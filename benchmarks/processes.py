@@ -6,8 +6,11 @@ import os
 import re
 import signal
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 _PROC = Path("/proc")
 _REPLICA = "ray::ServeReplica:"
@@ -41,6 +44,19 @@ def replicas(session: int, deployment: str) -> list[int]:
     table = _table()
     members = [pid for pid, (_, sid) in table.items() if sid == session]
     return [pid for pid in members if _is_replica(pid, deployment)]
+
+
+def replicas_below(application: str, deployment: str, parent: int | None = None) -> list[int]:
+    """The replicas of ``deployment`` among all that this process started, or of one ``parent``."""
+    title = f"{_REPLICA}{application}:{deployment}"
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):  # it ended meanwhile
+            command = process.cmdline()
+            here = parent is None or process.ppid() == parent
+            if here and command and command[0].startswith(title):
+                found.append(process.pid)
+    return found
 
 
 def processes_in_session(session: int) -> list[Process]:

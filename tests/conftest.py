@@ -5,13 +5,11 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 import yaml
 from hypothesis import HealthCheck, settings
@@ -19,6 +17,7 @@ from PIL import Image
 from skimage import data as photos
 from xdist.scheduler import LoadScopeScheduling
 
+from benchmarks.processes import replicas_below
 from serve_app.images.pixels import RGB
 
 ROOT = Path(__file__).parent.parent
@@ -103,12 +102,7 @@ class Service:
 
     def pid(self, deployment: str) -> int | None:
         """The process of a deployment's only replica; ``None`` while there is none."""
-        name = f"ray::ServeReplica:qwen-edit:{deployment}"
-        for process in psutil.Process().children(recursive=True):
-            with suppress(psutil.Error):
-                if process.cmdline()[:1] and process.cmdline()[0].startswith(name):
-                    return process.pid
-        return None
+        return next(iter(replicas_below("qwen-edit", deployment)), None)
 
     async def figures(self, deployment: str) -> dict[str, int]:
         """What the editor or the cache counts."""

@@ -7,6 +7,7 @@ from typing import Any
 from benchmarks.faults.doomed import DEADLY
 from benchmarks.faults.load import Event, Sent, send
 from benchmarks.nodes import Nodes
+from benchmarks.processes import kill
 
 AT_ONCE = 10
 STEPS = 8
@@ -32,7 +33,7 @@ def peace(cluster: Nodes, requests: int) -> Sent:
 
 def editor_killed(cluster: Nodes, requests: int) -> Sent:
     """An editor is killed in the middle of its edits."""
-    return _during(cluster, requests, lambda: cluster.kill(cluster.replicas("Editor")[0]))
+    return _during(cluster, requests, lambda: kill(cluster.replicas("Editor")[:1]))
 
 
 def node_removed(cluster: Nodes, requests: int) -> Sent:

@@ -15,6 +15,7 @@ import simpy
 from scipy.optimize import nnls
 
 from benchmarks.nodes import APPLICATION, Nodes
+from benchmarks.processes import kill
 from benchmarks.scale.cores import Cores
 from benchmarks.scale.costs import Affine, Device, Front
 from benchmarks.scale.ledger import Spent
@@ -247,7 +248,7 @@ def _restart_s(nodes: Nodes) -> float:
     """Kill an editor while there is nothing to do; seconds until it is back."""
     editors = nodes.replicas("Editor")
     started = time.monotonic()
-    nodes.kill(editors[0])
+    kill(editors[:1])
     deadline = started + 180.0
     while not set(nodes.replicas("Editor")) - set(editors):  # its successor is being started
         if time.monotonic() > deadline:

@@ -14,6 +14,7 @@ import httpx
 import simpy
 
 from benchmarks.nodes import Nodes, arguments
+from benchmarks.processes import kill
 from benchmarks.scale.calibration import SIDE, Calibration, Keys, calibrate
 from benchmarks.scale.changes import dies
 from benchmarks.scale.ledger import Spent
@@ -159,7 +160,7 @@ def _measured(nodes: Nodes, load: Load, requests: Sequence[Request]) -> tuple[Se
     killing = None
     if load.kill:
         victim = nodes.replicas("Editor")[0]
-        killing = threading.Timer(_moment(requests), nodes.kill, [victim])
+        killing = threading.Timer(_moment(requests), kill, [[victim]])
         killing.start()
     before = os.getloadavg()[0]
     with Spent() as spent:

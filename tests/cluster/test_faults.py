@@ -15,6 +15,7 @@ from benchmarks.faults import parts
 from benchmarks.faults.doomed import DEADLY, doomed_editors
 from benchmarks.faults.load import Sent, largest_difference, send
 from benchmarks.nodes import Nodes, nodes
+from benchmarks.processes import kill
 from serve_app.errors import Quarantined
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
@@ -103,8 +104,7 @@ def test_an_edit_that_kills_editors_gets_two_and_takes_nobody_along(
 
 
 def test_the_service_is_ready_only_while_an_editor_answers(whole: Nodes) -> None:
-    for pid in whole.replicas("Editor"):
-        whole.kill(pid)
+    kill(whole.replicas("Editor"))
     with httpx.Client(base_url=whole.url, trust_env=False, timeout=30) as client:
         assert client.get("/ready").status_code == 503
         assert client.get("/health").status_code == 200

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 from serve_app.app import build
 from serve_app.config import EditorReplicas, Replicas
 from serve_app.deployments.affinity import AffinityRouter, SessionRouter
 from serve_app.deployments.options import cache_options, deployment_options, editor_options
+from tests.deployments.copies import printed_of_copy
 
 
 def test_a_fixed_size_is_a_number_of_replicas() -> None:
@@ -69,17 +67,9 @@ def test_editors_are_chosen_by_affinity_and_sized_like_the_others() -> None:
 
 def test_serve_copies_the_router_into_processes_that_lack_this_package() -> None:
     config = editor_options(EditorReplicas(), 30)["request_router_config"]
-    code = (
-        "import sys; sys.modules['serve_app'] = None; from ray import cloudpickle;"
-        "print(cloudpickle.loads(sys.stdin.buffer.read()).__mro__[2].__name__)"
-    )
-    run = subprocess.run(
-        [sys.executable, "-c", code],
-        input=config.get_serialized_request_router_cls(),
-        capture_output=True,
-        check=True,
-    )
-    assert run.stdout.split() == [b"ConsistentHashRouter"]
+    pickled = config.get_serialized_request_router_cls()
+    printed = printed_of_copy(pickled, "print(copy.__mro__[2].__name__)")
+    assert printed.split() == [b"ConsistentHashRouter"]
 
 
 def test_serve_takes_the_options() -> None:

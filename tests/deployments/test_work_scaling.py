@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +12,7 @@ from hypothesis import strategies as st
 from serve_app.config import EditorReplicas
 from serve_app.deployments.options import editor_options
 from serve_app.deployments.work_scaling import WORK_S, WorkScaling, editors_for
+from tests.deployments.copies import printed_of_copy
 
 
 def context(replicas: int, target: int, **work_s: float) -> Any:
@@ -66,16 +65,7 @@ def test_serve_copies_the_policy_into_a_process_that_lacks_this_package() -> Non
     wanted = EditorReplicas(min=1, max=4, target_work_s=60.0)
     policy = editor_options(wanted, 30)["autoscaling_config"]["policy"]
     code = (
-        "import sys; sys.modules['serve_app'] = None; from ray import cloudpickle;"
-        "policy = cloudpickle.loads(sys.stdin.buffer.read())(target_work_s=10);"
         "facts = {'aggregated_metrics': {'work_s': {'a': 25.0}}, 'current_num_replicas': 1};"
-        "context = type('', (), facts);"
-        "print(policy(context)[0])"
+        "context = type('', (), facts); print(copy(target_work_s=10)(context)[0])"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", code],
-        input=policy.get_serialized_policy_def(),
-        capture_output=True,
-        check=True,
-    )
-    assert run.stdout.split() == [b"3"]
+    assert printed_of_copy(policy.get_serialized_policy_def(), code).split() == [b"3"]
