@@ -29,6 +29,13 @@ EDITORS = "editors"
 DOOR = "door"
 """What only the first node has: the ingresses, since the proxy that clients know is there, too."""
 
+NODE_CHECKS = {
+    "health_check_period_ms": 1000,
+    "health_check_failure_threshold": 3,
+    "health_check_timeout_ms": 5000,
+}
+"""When a node counts as lost, as in cluster/Dockerfile."""
+
 _STARTED_WITHIN_S = 180.0
 
 # What a miniature on a CPU has in place of a checkpoint on a GPU, with shares of two cores.
@@ -48,7 +55,7 @@ _MINIATURE: dict[str, Any] = {
     },
     "planning": {"num_inference_steps": 8, "true_cfg_scale": 1.0},
     "quality": {"threads": 1},
-    "cache": {"memory_bytes": 2**26, "disk_bytes": 2**28},
+    "cache": {"memory_bytes": 2**26},
     "jobs": {"database": None},
     "deployments": {
         "ingress": {"num_cpus": 0.1, "min": 2, "max": 2, "resources": {DOOR: 0.01}},
@@ -88,7 +95,12 @@ class Nodes:
         """What is served differs by these from the usual; ``None`` before anything is."""
         self._cluster = Cluster(
             initialize_head=True,
-            head_node_args={"num_cpus": 2, "resources": {"front": 1, DOOR: 1}, **_small()},
+            head_node_args={
+                "num_cpus": 2,
+                "resources": {"front": 1, DOOR: 1},
+                "_system_config": NODE_CHECKS,
+                **_small(),
+            },
         )
         self.workers: list[Any] = []
         for _ in range(workers):

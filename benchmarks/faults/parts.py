@@ -9,7 +9,7 @@ from benchmarks.faults.load import Event, Sent, send
 from benchmarks.nodes import Nodes
 from benchmarks.processes import kill
 
-AT_ONCE = 10
+AT_ONCE = 6
 STEPS = 8
 
 SCALING: dict[str, Any] = {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import statistics
+from collections import deque
 from dataclasses import dataclass
 
 import simpy
@@ -14,6 +16,8 @@ from serve_app.deployments.work_scaling import editors_for
 
 _LOOK_S = 1.0
 """How often the simulated autoscaler looks; Serve's own does ten times a second."""
+_LOOKING_BACK = 30
+"""Looks that it goes by the mean of, as Serve by the last 30 seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,8 @@ def dies(env: simpy.Environment, editor: Editor, restart_s: float) -> Process:
 class Scaling:
     """The editors that the waiting work calls for, between bounds and after delays, as Serve's.
 
-    ``load_s`` passes until a new editor takes edits.
+    ``load_s`` passes until a new editor takes edits. No editor may die meanwhile: who starts it
+    again would be two.
     """
 
     target_work_s: float
@@ -68,13 +73,15 @@ class Scaling:
     ) -> Process:
         wanted_since: dict[bool, float] = {}  # by whether more are wanted
         loading: set[int] = set()
+        waiting_s: deque[float] = deque(maxlen=_LOOKING_BACK)
         while True:
             yield env.timeout(_LOOK_S)
             here = [editor for editor in service.editors if editor.alive]
             taking = [editor for editor in here if not editor.draining]
             size = len(taking) + len(loading)
-            work_s = sum(editor.work_s for editor in here)
-            wanted = min(self.most, max(self.least, editors_for(work_s, self.target_work_s)))
+            waiting_s.append(sum(editor.work_s for editor in here))
+            called_for = editors_for(statistics.fmean(waiting_s), self.target_work_s)
+            wanted = min(self.most, max(self.least, called_for))
             for more, delay_s in ((True, self.upscale_delay_s), (False, self.downscale_delay_s)):
                 if wanted == size or (wanted > size) != more:
                     wanted_since.pop(more, None)

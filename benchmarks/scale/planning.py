@@ -165,6 +165,7 @@ def _targets(costs: Costs) -> dict[str, Run]:
             0.2,
             later=0.6,
             lasts_s=3600,
+            deaths=None,
             scaling=Scaling(
                 target_s, 2, FEW, sizes.upscale_delay_s, sizes.downscale_delay_s, LOAD_S
             ),

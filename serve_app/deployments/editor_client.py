@@ -9,7 +9,7 @@ from typing import Any
 
 from serve_app.deployments.affinity import ELSEWHERE
 from serve_app.deployments.calls import call, call_again, iterate
-from serve_app.deployments.suspects import run_as_suspect
+from serve_app.deployments.suspects import run_again
 from serve_app.edits.job import EditedImage, EditJob, EditorEvent, Preview
 from serve_app.edits.model import ModelDescription
 from serve_app.edits.question import Question, Reply
@@ -39,8 +39,8 @@ class EditorClient:
         """Run an attempt."""
         try:
             return await self._edit(job)
-        except ReplicaLost:
-            async with aclosing(self._again(job)) as events:
+        except ReplicaLost as loss:
+            async with aclosing(self._again(loss, job)) as events:
                 async for event in events:
                     if isinstance(event, EditedImage):
                         return event
@@ -54,8 +54,8 @@ class EditorClient:
                 async for event in events:
                     previews += isinstance(event, Preview)
                     yield event
-        except ReplicaLost:
-            async with aclosing(self._again(job)) as events:
+        except ReplicaLost as loss:
+            async with aclosing(self._again(loss, job)) as events:
                 async for event in events:
                     if not isinstance(event, Preview) or event.index >= previews:
                         yield event
@@ -93,8 +93,8 @@ class EditorClient:
                 if session is sessions[-1]:
                     raise
 
-    def _again(self, job: EditJob) -> AsyncGenerator[EditorEvent, None]:
+    def _again(self, loss: ReplicaLost, job: EditJob) -> AsyncGenerator[EditorEvent, None]:
         again = self._handle.options(
             method_name="again", stream=True, session_id=job.subject_id + ELSEWHERE
         )
-        return run_as_suspect("editor", partial(again.remote, job))
+        return run_again("editor", loss, partial(again.remote, job))

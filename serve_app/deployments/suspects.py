@@ -1,4 +1,4 @@
-"""Work over which a replica may have died, run once more and so that it takes nobody along.
+"""Work whose replica was lost, run once more, and so that it takes nobody along.
 
 Whatever kills a replica kills all that is in it, and nobody can tell from outside which of the
 requests it was. So each of them is run once more, with the same seed and so the same result, as a
@@ -7,7 +7,8 @@ dies again, the one that it had begun with is taken to be the reason and is refu
 which were waiting, go on elsewhere. A request that kills replicas gets two of them.
 
 Somebody who loses two replicas by accident, the second in the seconds of its second run, is refused
-as well; there is no telling it from the other.
+as well; there is no telling it from the other. A connection that is lost, and a node with all that
+is on it, are nobody's fault: what was there is run once more beside everything else.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ from serve_app.errors import Quarantined, ReplicaLost
 
 logger = logging.getLogger(__name__)
 
-_DEATHS_BESIDE = 3
-"""Replicas that may be lost while a suspect waits in them: more is no accident of one request."""
+_LOSSES = 3
+"""Replicas that may be lost with a request in them, one after the other: more is no accident."""
 
 _HEARD_WITHIN_S = 0.05
 """``Began`` has reached the caller by then."""
 
 _DEATHS = (ActorDiedError, WorkerCrashedError)
-"""Other losses, such as that of a connection, are nobody's fault."""
+"""What Ray raises for a process that ended, while its node is there to tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +57,21 @@ class Suspects:
                 yield item
 
 
-async def run_as_suspect(part: str, send: Callable[[], Any]) -> AsyncGenerator[Any, None]:
-    """Yield what a replica's ``Suspects.run`` yields, which ``send`` has asked it for.
+async def run_again(
+    part: str, loss: ReplicaLost, send: Callable[[bool], Any]
+) -> AsyncGenerator[Any, None]:
+    """Yield what comes of a request that met ``loss``.
 
-    Raises ``Quarantined`` if the replica died while it ran this, ``ReplicaLost`` if one after
-    the other died before its turn came, and what ``calls.iterate`` raises.
+    ``send`` sends it to a replica, as a suspect or not: one runs it by ``Suspects.run``.
+
+    Raises ``Quarantined`` if the replica died while it ran this as a suspect, ``ReplicaLost`` if
+    one after the other was lost otherwise, and what ``calls.iterate`` raises.
     """
-    for _ in range(_DEATHS_BESIDE):
+    for _ in range(_LOSSES):
         logger.warning("the %s was lost over a request, which is run once more", part)
-        began = False
+        suspect, began = _died(loss), False
         try:
-            async with aclosing(iterate(part, send())) as items:
+            async with aclosing(iterate(part, send(suspect))) as items:
                 async for item in items:
                     if isinstance(item, Began):
                         began = True
@@ -74,9 +79,14 @@ async def run_as_suspect(part: str, send: Callable[[], Any]) -> AsyncGenerator[A
                         yield item
             return
         except ReplicaLost as error:
-            if began and isinstance(error.__cause__, _DEATHS):
+            if began and _died(error):
                 raise Quarantined(
                     f"This request stopped the {part} twice and is not run any more. Change the "
                     "image, the size or the instruction."
                 ) from error
+            loss = error
     raise ReplicaLost(f"The {part} stops again and again. Send the request later.", None, 5.0)
+
+
+def _died(loss: ReplicaLost) -> bool:
+    return isinstance(loss.__cause__, _DEATHS)

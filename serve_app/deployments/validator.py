@@ -38,12 +38,13 @@ class Validator:
     async def judge(self, case: Case, picture: bool) -> Judged:
         return await self._judge.judge(case, picture)
 
-    async def again(self, method: str, *arguments: Any) -> AsyncGenerator[Any, None]:
-        """Stream the one answer of a ``method`` over which a validator may have died."""
+    async def again(self, suspect: bool, method: str, *arguments: Any) -> AsyncGenerator[Any, None]:
+        """Stream the one answer of a ``method`` whose validator was lost."""
 
         async def work() -> AsyncGenerator[Any, None]:
             yield await getattr(self._judge, method)(*arguments)
 
-        async with aclosing(self._suspects.run(work())) as answers:
+        answers = self._suspects.run(work()) if suspect else work()
+        async with aclosing(answers):
             async for answer in answers:
                 yield answer

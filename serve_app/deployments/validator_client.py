@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from functools import partial
 from typing import Any
 
 from serve_app.deployments.calls import call
-from serve_app.deployments.suspects import run_as_suspect
+from serve_app.deployments.suspects import run_again
 from serve_app.errors import PartFailed, ReplicaLost
 from serve_app.quality.annotation import Judged
 from serve_app.quality.case import Case
@@ -32,10 +31,13 @@ class ValidatorClient:
     async def _answer(self, method: str, *arguments: Any) -> Any:
         try:
             return await call("validator", getattr(self._handle, method).remote(*arguments))
-        except ReplicaLost:
+        except ReplicaLost as loss:
             again = self._handle.options(method_name="again", stream=True)
-            send = partial(again.remote, method, *arguments)
-            async with aclosing(run_as_suspect("validator", send)) as answers:
+
+            def send(suspect: bool) -> Any:
+                return again.remote(suspect, method, *arguments)
+
+            async with aclosing(run_again("validator", loss, send)) as answers:
                 async for answer in answers:
                     return answer
         raise PartFailed("The validator ended without an answer.")

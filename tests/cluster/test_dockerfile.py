@@ -14,6 +14,7 @@ import pytest
 from ray._private.ray_constants import DEFAULT_DASHBOARD_AGENT_LISTEN_PORT
 from ray.dashboard.http_server_agent import PUBLIC_EXACT_PATHS
 
+from benchmarks.nodes import NODE_CHECKS
 from tests.cluster.manifests import CLUSTER
 from tests.conftest import ROOT
 
@@ -155,3 +156,8 @@ def test_the_image_installs_with_the_scripts_that_ci_runs() -> None:
     assert "cluster/python-packages.sh $(BIN)/python --editable" in makefile
     for script in SCRIPTS:
         assert os.access(CLUSTER / script, os.X_OK)
+
+
+def test_a_node_is_missed_as_soon_as_in_the_benchmarks() -> None:
+    given = dict(re.findall(r"RAY_(health_check_\w+)=(\d+)", DOCKERFILE))
+    assert {name: int(value) for name, value in given.items()} == NODE_CHECKS

@@ -39,7 +39,7 @@ async def test_an_attempt_is_run_where_its_image_is() -> None:
 async def test_one_whose_editor_dies_is_run_again_elsewhere_as_it_was() -> None:
     handle = Handle(edit=[Response(ActorDiedError())], again=[Response(Began(), IMAGE)])
     assert await EditorClient(handle, several=True).edit(JOB) is IMAGE
-    assert handle.calls[1] == ("again", "img-1" + ELSEWHERE, (JOB,))
+    assert handle.calls[1] == ("again", "img-1" + ELSEWHERE, (JOB, True))
 
 
 async def test_one_over_which_two_editors_die_is_refused() -> None:

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 
 import pytest
-from ray.exceptions import ActorDiedError
+from ray.exceptions import ActorDiedError, ActorUnavailableError, NodeDiedError
 
-from serve_app.deployments.suspects import Began, Suspects, run_as_suspect
+from serve_app.deployments.suspects import Began, Suspects, run_again
 from serve_app.errors import Quarantined, ReplicaLost
 from tests.deployments.responses import Response
 
@@ -48,12 +48,28 @@ async def test_one_that_is_left_makes_room_for_the_next() -> None:
         assert isinstance(await anext(suspects.run(one_by_one(asyncio.Event(), "b"))), Began)
 
 
-def sending(*responses: Response) -> Callable[[], Response]:
-    return iter(responses).__next__
+def lost(cause: BaseException) -> ReplicaLost:
+    loss = ReplicaLost("The editor stopped.", None, 1.0)
+    loss.__cause__ = cause
+    return loss
 
 
-async def outcome(send: Callable[[], Response]) -> list[object]:
-    return [item async for item in run_as_suspect("editor", send)]
+DIED = lost(ActorDiedError())
+
+
+def sending(*responses: Response, sent: list[bool] | None = None) -> Callable[[bool], Response]:
+    coming = iter(responses)
+
+    def send(suspect: bool) -> Response:
+        if sent is not None:
+            sent.append(suspect)
+        return next(coming)
+
+    return send
+
+
+async def outcome(send: Callable[[bool], Response], loss: ReplicaLost = DIED) -> list[object]:
+    return [item async for item in run_again("editor", loss, send)]
 
 
 async def test_one_that_did_no_harm_is_answered() -> None:
@@ -77,3 +93,23 @@ async def test_replicas_that_die_before_anything_begins_are_no_fault_of_it() -> 
     with pytest.raises(ReplicaLost) as caught:
         await outcome(sending(*[died] * 9))
     assert caught.value.retryable
+
+
+@pytest.mark.parametrize("cause", [ActorUnavailableError("away", b"1" * 16), NodeDiedError("gone")])
+async def test_a_lost_connection_makes_no_suspect(cause: Exception) -> None:
+    sent: list[bool] = []
+    assert await outcome(sending(Response("step", "image"), sent=sent), lost(cause)) == [
+        "step",
+        "image",
+    ]
+    assert sent == [False]
+
+
+async def test_a_death_after_that_does() -> None:
+    sent: list[bool] = []
+    died, again = Response("step", ActorDiedError()), Response(Began(), ActorDiedError())
+    with pytest.raises(Quarantined):
+        await outcome(
+            sending(died, again, sent=sent), lost(ActorUnavailableError("away", b"1" * 16))
+        )
+    assert sent == [False, True]

@@ -19,7 +19,7 @@ async def test_another_validator_judges_what_one_died_over() -> None:
     handle = Handle(judge=[Response(ActorDiedError())], again=[Response(Began(), "judged")])
     answer: Any = await ValidatorClient(handle).judge(CASE, picture=True)
     assert answer == "judged"
-    assert handle.calls[1] == ("again", "", ("judge", CASE, True))
+    assert handle.calls[1] == ("again", "", (True, "judge", CASE, True))
 
 
 async def test_one_that_kills_two_is_refused() -> None:

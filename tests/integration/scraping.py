@@ -113,6 +113,11 @@ async def trouble(caller: Caller) -> None:
     await caller.scrape(lambda scrape: scrape.sum(name) > before.sum(name))
     second.cancel()
     await asyncio.gather(first, second, return_exceptions=True)
+    # Of several who want the same edit at once, one makes it and the others join.
+    alike = await asyncio.gather(
+        *(caller.edit(seed="512", num_inference_steps="200") for _ in range(8))
+    )
+    assert "joined" in {answer.headers["x-edit-cache"] for answer in alike}
     # The miniature can't write, which a check sees, and the edit is tried again.
     again = await caller.edit(
         edit_type="text", expected_text=CANARY, prompt=f'write "{CANARY}"', max_attempts="2"
