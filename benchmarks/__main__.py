@@ -21,6 +21,9 @@ PROGRAMS = (
     "ab_tests",
     "smart_crop",
     "bulk",
+    "edge",
+    "faults",
+    "scale",
 )
 
 

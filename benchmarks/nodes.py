@@ -58,7 +58,13 @@ _MINIATURE: dict[str, Any] = {
     "cache": {"memory_bytes": 2**26},
     "jobs": {"database": None},
     "deployments": {
-        "ingress": {"num_cpus": 0.1, "min": 2, "max": 2, "resources": {DOOR: 0.01}},
+        "ingress": {
+            "num_cpus": 0.1,
+            "min": 2,
+            "max": 2,
+            "most_per_node": None,
+            "resources": {DOOR: 0.01},
+        },
         "router": {"num_cpus": 0.1},
         "cache": {"num_cpus": 0.1},
         "editor": {

@@ -34,6 +34,12 @@ class Replicas(Section):
         description="Replicas that an update starts before it stops old ones, as a share of all, "
         "rounded up. They need room beside the old ones; with 0 an old one goes first.",
     )
+    most_per_node: int | None = Field(
+        None,
+        ge=1,
+        le=100,
+        description="Replicas on one node at most, so that one that goes takes only so many.",
+    )
     resources: dict[str, PositiveFloat] = Field(
         {},
         description="Ray's custom resources that each takes a share of: what only some nodes have "

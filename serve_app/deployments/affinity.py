@@ -59,9 +59,9 @@ class AffinityRouter(SessionRouter):
 
     def update_replicas(self, replicas: list[RunningReplica]) -> None:
         super().update_replicas(replicas)
-        for gone in self._in_flight.keys() - self.curr_replicas.keys():
-            del self._in_flight[gone]
-            self._chosen.pop(gone, None)
+        for known in (self._in_flight, self._chosen):
+            for gone in known.keys() - self.curr_replicas.keys():
+                del known[gone]
 
     def on_send_request(self, replica_id: ReplicaID) -> None:
         super().on_send_request(replica_id)

@@ -10,6 +10,7 @@ from typing import Any
 from ray.exceptions import (
     NodeDiedError,
     ObjectLostError,
+    OutOfMemoryError,
     RayActorError,
     RayError,
     RayTaskError,
@@ -26,7 +27,7 @@ from serve_app.errors import (
     RouterLost,
 )
 
-_LOST = (RayActorError, NodeDiedError, ObjectLostError, WorkerCrashedError)
+_LOST = (RayActorError, NodeDiedError, ObjectLostError, OutOfMemoryError, WorkerCrashedError)
 """What Ray raises when a replica goes, or its node, with the answer that it had ready."""
 
 

@@ -18,7 +18,7 @@ from serve_app.edits.model import ModelDescription
 from serve_app.edits.question import Question, Reply
 from serve_app.errors import NotReady
 
-_BEFORE_ALL_REQUESTS = 10
+_HEAD_START = 10
 """A priority above those that requests can have."""
 
 
@@ -53,11 +53,11 @@ class Editor:
                 yield event
 
     async def again(self, job: EditJob, suspect: bool) -> AsyncGenerator[Began | EditorEvent, None]:
-        """Stream a job whose editor was lost: before all others, since it waits for a second time.
+        """Stream a job whose editor was lost, with a head start: it waits for the second time.
 
-        It is sooner done, too, when a ``suspect`` has the others of its editor behind it.
+        If it is a ``suspect`` the others of its editor wait behind it.
         """
-        first = replace(job, priority=_BEFORE_ALL_REQUESTS)
+        first = replace(job, priority=_HEAD_START)
         work = self._engine.stream(first, admitted=True)
         events = self._suspects.run(work) if suspect else work
         async with aclosing(events):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from serve_app.deployments.affinity import ELSEWHERE
 from serve_app.deployments.calls import call, call_again, iterate
 from serve_app.deployments.suspects import run_again
-from serve_app.edits.job import EditedImage, EditJob, EditorEvent, Preview
+from serve_app.edits.job import EditedImage, EditJob, EditorEvent
 from serve_app.edits.model import ModelDescription
 from serve_app.edits.question import Question, Reply
 from serve_app.errors import EditFailed, NoAnswer, Overloaded, ReplicaLost
@@ -37,28 +39,27 @@ class EditorClient:
 
     async def edit(self, job: EditJob) -> EditedImage:
         """Run an attempt."""
+        began_at = time.monotonic()
         try:
             return await self._edit(job)
         except ReplicaLost as loss:
-            async with aclosing(self._again(loss, job)) as events:
+            async with aclosing(self._again(loss, job, began_at)) as events:
                 async for event in events:
                     if isinstance(event, EditedImage):
                         return event
         raise EditFailed("The editor stopped before the image was finished. Try again.")
 
     async def stream(self, job: EditJob) -> AsyncGenerator[EditorEvent, None]:
-        """Stream an attempt; if its replica dies, the steps come again from the first one."""
-        previews = 0
+        """Stream an attempt; if its replica dies, its events come again from the first one."""
+        began_at = time.monotonic()
         try:
             async with aclosing(self._stream(job)) as events:
                 async for event in events:
-                    previews += isinstance(event, Preview)
                     yield event
         except ReplicaLost as loss:
-            async with aclosing(self._again(loss, job)) as events:
+            async with aclosing(self._again(loss, job, began_at)) as events:
                 async for event in events:
-                    if not isinstance(event, Preview) or event.index >= previews:
-                        yield event
+                    yield event
 
     async def ask(self, question: Question) -> Reply:
         """Put a question to any editor; raises ``NoAnswer`` if none could answer it."""
@@ -93,8 +94,21 @@ class EditorClient:
                 if session is sessions[-1]:
                     raise
 
-    def _again(self, loss: ReplicaLost, job: EditJob) -> AsyncGenerator[EditorEvent, None]:
+    def _again(
+        self, loss: ReplicaLost, job: EditJob, began_at: float
+    ) -> AsyncGenerator[EditorEvent, None]:
         again = self._handle.options(
             method_name="again", stream=True, session_id=job.subject_id + ELSEWHERE
         )
-        return run_again("editor", loss, partial(again.remote, job))
+
+        def send(suspect: bool) -> Any:
+            return again.remote(_with_time_left(job, began_at), suspect)
+
+        return run_again("editor", loss, send)
+
+
+def _with_time_left(job: EditJob, began_at: float) -> EditJob:
+    """``job`` with what is left of its deadline, which it was given at ``began_at``."""
+    if job.deadline_s is None:
+        return job
+    return replace(job, deadline_s=max(0.0, job.deadline_s - (time.monotonic() - began_at)))

@@ -22,6 +22,7 @@ def deployment_options(replicas: Replicas, graceful_shutdown_s: float) -> dict[s
         "backpressure_config": {"status_code": 429, "retry_after_s": 1},
         "graceful_shutdown_timeout_s": graceful_shutdown_s,
         "max_surge_percent": replicas.surge_percent,
+        "max_replicas_per_node": replicas.most_per_node,
         "ray_actor_options": {
             "num_cpus": replicas.num_cpus,
             "num_gpus": replicas.num_gpus,

@@ -20,7 +20,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from ray.exceptions import ActorDiedError, WorkerCrashedError
+from ray.exceptions import ActorDiedError, OutOfMemoryError, WorkerCrashedError
 
 from serve_app.deployments.calls import iterate
 from serve_app.errors import Quarantined, ReplicaLost
@@ -33,8 +33,11 @@ _LOSSES = 3
 _HEARD_WITHIN_S = 0.05
 """``Began`` has reached the caller by then."""
 
-_DEATHS = (ActorDiedError, WorkerCrashedError)
-"""What Ray raises for a process that ended, while its node is there to tell."""
+_DEATHS = (ActorDiedError, OutOfMemoryError, WorkerCrashedError)
+"""What Ray raises for a process that ended."""
+
+_WITH_ITS_NODE = "node has died"
+"""In the message of an ``ActorDiedError``, whose only word on this it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,4 +92,5 @@ async def run_again(
 
 
 def _died(loss: ReplicaLost) -> bool:
-    return isinstance(loss.__cause__, _DEATHS)
+    """Whether the process ended by itself, so that what it ran may be the reason."""
+    return isinstance(loss.__cause__, _DEATHS) and _WITH_ITS_NODE not in str(loss.__cause__)

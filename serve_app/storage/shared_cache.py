@@ -57,6 +57,10 @@ class SharedCache:
             return answer
         if isinstance(answer, EditResult):
             return EditOutcome(answer, CacheStatus.JOINED)
+        if (refusal := await self.quarantined(key)) is not None:
+            # The leader before had to let it go.
+            self._flights.complete(answer, refusal)
+            return refusal
         try:
             # The flight before may have landed between the look above and the lease.
             result = await self._cache.get(key)

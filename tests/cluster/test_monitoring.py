@@ -42,7 +42,8 @@ HEALTHY: Series = {
     "ray_qwen_edit_edits_total{verdict='fail',cache='hit'}": "0+900x120",
     "ray_qwen_edit_edits_failed_total{code='invalid_value'}": "0+50x120",
     "ray_qwen_edit_edits_failed_total{code='overloaded'}": "0+1x120",
-    "ray_qwen_edit_http_requests_in_progress": "3x120",
+    "ray_qwen_edit_http_requests_in_progress{deployment='Ingress'}": "3x120",
+    "ray_qwen_edit_http_requests_in_progress{deployment='Jobs'}": "0x120",
     "ray_qwen_edit_http_requests_total{status_class='2xx'}": "0+100x120",
     "ray_qwen_edit_http_requests_total{status_class='5xx'}": "0+1x120",
     "ray_qwen_edit_stage_seconds_bucket{stage='queue',le='60'}": "0+100x120",
@@ -71,7 +72,7 @@ TROUBLE: dict[str, Series] = {
         "ray_qwen_edit_editor_warm{replica='a'}": GONE,
         "ray_qwen_edit_editor_warm{replica='b'}": "0x120",
     },
-    "IngressAway": {"ray_qwen_edit_http_requests_in_progress": GONE},
+    "IngressAway": {"ray_qwen_edit_http_requests_in_progress{deployment='Ingress'}": GONE},
     "RouterAway": {f"ray_serve_deployment_replica_healthy{_ROUTER_R}": GONE},
     "EditsFail": {"ray_qwen_edit_edits_failed_total{code='edit_failed'}": "0+40x120"},
     "EditsRefused": {"ray_qwen_edit_edits_failed_total{code='overloaded'}": "0+200x120"},
@@ -87,7 +88,8 @@ TROUBLE: dict[str, Series] = {
     "EditorMemoryNearlyFull": {
         "ray_qwen_edit_device_memory_bytes{replica='a',device='cuda',kind='allocated'}": "79x120"
     },
-    "EditsQuarantined": {"ray_qwen_edit_edits_failed_total{code='quarantined'}": "0+1x120"},
+    # The first one that this replica counted.
+    "EditsQuarantined": {"ray_qwen_edit_edits_failed_total{code='quarantined'}": "_x110 1x10"},
     "JobsDoNotStart": {"ray_qwen_edit_jobs{state='running'}": "0x120"},
     "JobsAway": {
         "ray_qwen_edit_jobs{state='queued'}": GONE,

@@ -134,6 +134,18 @@ def test_the_smallest_graph_fits_and_the_largest_in_the_middle_of_an_update(
     cpus = node["resources"]["CPU"]
     assert sum(it.min * it.num_cpus for it in front) <= node["min_workers"] * cpus
     assert sum(at_most(it) * it.num_cpus for it in front) <= node["max_workers"] * cpus
+    for sizes in (it for it in front if it.most_per_node):
+        assert sizes.min <= sizes.most_per_node * node["min_workers"]
+        assert at_most(sizes) <= sizes.most_per_node * node["max_workers"]
+
+
+@pytest.mark.parametrize("part", ["ingress", "router", "cache"])
+def test_a_front_node_that_goes_leaves_some_of_what_there_must_be(
+    part: str, config: ServiceConfig
+) -> None:
+    sizes: Replicas = getattr(config.deployments, part)
+    assert sizes.most_per_node
+    assert sizes.min > sizes.most_per_node
 
 
 def test_ray_knows_how_long_a_node_drains() -> None:
@@ -144,7 +156,8 @@ def test_no_edit_is_cut_off_by_a_rollout_an_eviction_or_the_edge(config: Service
     longest_s = config.limits.request_s
     assert SPEC["rayClusterDeletionDelaySeconds"] > longest_s
     edge = MANIFESTS["Deployment/qwen-edit-edge"]["spec"]["template"]["spec"]
-    assert edge["terminationGracePeriodSeconds"] > longest_s
+    leaving_s = edge["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert edge["terminationGracePeriodSeconds"] - leaving_s > longest_s
     for group in SPEC["rayClusterConfig"]["workerGroupSpecs"]:
         pod = group["template"]["spec"]
         (drain,) = (it for it in pod["containers"][0]["env"] if it["name"] == DRAIN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -56,14 +57,23 @@ async def test_a_full_editor_is_passed_over_where_there_are_several() -> None:
         await EditorClient(Handle(edit=[Response(FULL)]), several=False).edit(JOB)
 
 
-async def test_a_stream_goes_on_and_repeats_no_preview() -> None:
+async def test_a_stream_begins_again() -> None:
     lost = Response(Queued(1, None), StepDone(1, 2, 1), preview(0), ActorDiedError())
     again = Response(Began(), StepDone(1, 2, 1), preview(0), preview(1), IMAGE)
     events = await streamed(Handle(stream=[lost], again=[again]))
-    assert [event.index for event in events if isinstance(event, Preview)] == [0, 1]
-    assert [event for event in events if isinstance(event, StepDone)] == [StepDone(1, 2, 1)] * 2
+    assert [event.index for event in events if isinstance(event, Preview)] == [0, 0, 1]
     assert events[-1] is IMAGE
     assert Began() not in events
+
+
+async def test_what_is_run_again_has_only_the_time_that_is_left() -> None:
+    job = replace(JOB, deadline_s=60.0)
+    handle = Handle(edit=[Response(ActorDiedError())], again=[Response(Began(), IMAGE)])
+    await EditorClient(handle, several=True).edit(job)
+    ((_, _, (again, _)),) = handle.calls[1:]
+    assert isinstance(again, EditJob)
+    assert again.deadline_s is not None
+    assert 50 < again.deadline_s < 60
 
 
 async def test_a_full_editor_is_passed_over_by_streams() -> None:

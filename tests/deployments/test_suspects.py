@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 
 import pytest
+from ray.core.generated.common_pb2 import ActorDiedErrorContext
 from ray.exceptions import ActorDiedError, ActorUnavailableError, NodeDiedError
 
 from serve_app.deployments.suspects import Began, Suspects, run_again
@@ -95,7 +96,16 @@ async def test_replicas_that_die_before_anything_begins_are_no_fault_of_it() -> 
     assert caught.value.retryable
 
 
-@pytest.mark.parametrize("cause", [ActorUnavailableError("away", b"1" * 16), NodeDiedError("gone")])
+WITH_ITS_NODE = ActorDiedError(
+    ActorDiedErrorContext(
+        actor_id=b"1" * 16, error_message="The actor died because its node has died. Node Id: 27d1"
+    )
+)
+
+
+@pytest.mark.parametrize(
+    "cause", [ActorUnavailableError("away", b"1" * 16), NodeDiedError("gone"), WITH_ITS_NODE]
+)
 async def test_a_lost_connection_makes_no_suspect(cause: Exception) -> None:
     sent: list[bool] = []
     assert await outcome(sending(Response("step", "image"), sent=sent), lost(cause)) == [

@@ -64,6 +64,15 @@ async def test_a_refusal_is_for_all_who_wait_and_is_not_remembered(cache: Shared
     assert isinstance(await cache.claim(KEY), Lease)
 
 
+async def test_who_waits_for_what_gets_quarantined_does_not_lead(cache: SharedCache) -> None:
+    lease = await _lead(cache)
+    followers = [await _follow(cache) for _ in range(3)]
+    refusal = Quarantined("It stopped two editors.")
+    await cache.quarantine(KEY, refusal)
+    await cache.abandon(lease)
+    assert await asyncio.gather(*followers) == [refusal] * 3
+
+
 async def test_what_is_quarantined_is_refused_for_a_while(tmp_path: Path) -> None:
     cache = SharedCache(CacheConfig(quarantine_s=0.05), tmp_path)
     refusal = Quarantined("It stopped two editors.")
