@@ -21,6 +21,7 @@ from tests.integration.scraping import OFTEN_S, PATIENCE_S, Caller, trouble
 
 pytestmark = [
     pytest.mark.cluster,
+    pytest.mark.slow,
     pytest.mark.skipif(
         shutil.which("prometheus") is None, reason="Debian's package prometheus is not installed"
     ),

@@ -18,6 +18,8 @@ from benchmarks.gpu.options import PARTS, parse
 from benchmarks.gpu.record import PROGRAM, Record, Row
 from benchmarks.gpu.run import run
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 
 _WITHOUT = """

@@ -73,6 +73,7 @@ def test_a_slow_upload_does_not_reach_serve_before_it_is_whole(
     assert serve.received[1].body == bytes(200_000)
 
 
+@pytest.mark.slow  # as long as the edge is patient
 def test_an_upload_that_stops_is_given_up(edge: EdgeProxy, serve: Upstream) -> None:
     """Its length was a lie, or its client has gone to sleep."""
     with connection(edge) as sock:
@@ -109,6 +110,7 @@ def test_where_no_body_can_be_kept(serve: Upstream) -> None:
 # Too many and too slow -------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_half_open_headers_hold_nobody_up_and_are_closed(
     edge: EdgeProxy, http: httpx.Client
 ) -> None:
