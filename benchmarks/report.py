@@ -78,6 +78,15 @@ def rounded(value: Any) -> Any:
     return value
 
 
+def known_details(program: str) -> dict[str, Any]:
+    """What earlier runs of ``program`` wrote beside their figures; empty before the first."""
+    path = RESULTS / f"{program}.json"
+    if not path.exists():
+        return {}
+    details: dict[str, Any] = json.loads(path.read_text())["details"]
+    return details
+
+
 def publish(
     console: Console, program: str, figures: Sequence[Figure], details: Mapping[str, Any]
 ) -> None:

@@ -9,8 +9,7 @@ twice with those made in peace.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -20,116 +19,161 @@ from benchmarks.faults import parts
 from benchmarks.faults.doomed import doomed_editors
 from benchmarks.faults.load import Sent, largest_difference
 from benchmarks.nodes import Nodes, nodes
-from benchmarks.report import Figure, Target, publish, wide_console
+from benchmarks.report import (
+    Figure,
+    Target,
+    known_details,
+    machine_facts,
+    publish,
+    wide_console,
+)
 from serve_app.errors import Quarantined
 
 PEACE = "nothing happens"
-KILLED = "editor killed"
-REMOVED = "worker node removed"
 DEADLY = "deadly edit"
 
 _ALLOWED_S = 5.0
 """What a fault may add to the time of an edit, besides another edit."""
 
 
-class Parts:
-    """The parts that have been run, by name."""
+class Trial:
+    """Runs parts on the nodes, and keeps what came of them."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, cluster: Nodes, requests: int) -> None:
         self._console = console
-        self.sent: dict[str, Sent] = {}
-        self.took_s: dict[str, float] = {}
+        self._requests = requests
+        self.cluster = cluster
+        self.parts: dict[str, dict[str, Any]] = {}
 
-    def run(self, name: str, part: Callable[..., Sent], *arguments: Any) -> None:
+    def run(self, name: str, part: Callable[..., Sent], *arguments: Any) -> Sent:
+        """Send edits by ``part`` and tell how they fared."""
         self._console.print(f"{name} …")
         started = time.monotonic()
-        sent = self.sent[name] = part(*arguments)
-        self.took_s[name] = time.monotonic() - started
-        self._console.print(
-            f"  {len(sent.answers)} edits, failed: {sent.failed or 'none'}, "
-            f"median {sent.median_s:.2f} s, slowest {sent.slowest_s:.2f} s"
-        )
-
-
-def main(
-    requests: Annotated[int, typer.Option(help="Edits in every part, at least.")] = 200,
-    updates: Annotated[int, typer.Option(help="Rolling updates.")] = 3,
-) -> None:
-    """Kill, remove, update and scale under load; count what failed and what it cost."""
-    console = wide_console()
-    done = Parts(console)
-    with nodes() as cluster:
-        deaths = cluster.root / "deaths"
-        _run_all(done, cluster, requests, updates, deaths)
-        died = len(deaths.read_text().splitlines()) if deaths.exists() else 0
-    publish(console, "faults", [*_figures(done), *_figures_of_deadly(done, died)], _details(done))
-
-
-def _run_all(done: Parts, cluster: Nodes, requests: int, updates: int, deaths: Path) -> None:
-    done.run(PEACE, parts.peace, cluster, requests)
-    done.run(KILLED, parts.editor_killed, cluster, requests)
-    cluster.wait_for("Editor", 2)
-    done.run(REMOVED, parts.node_removed, cluster, requests)
-    cluster.add_worker()
-    cluster.wait_for("Editor", 2)
-    for number in range(1, updates + 1):
-        changes = {"limits": {"max_steps": 500 + number}}
-        done.run(f"rolling update {number}", parts.updated, cluster, requests, changes)
-    done.run("broken update", parts.broken_update, cluster, requests)
-    done.run("after the broken update", parts.peace, cluster, requests)
-    cluster.deploy(parts.SCALING)
-    cluster.wait_for("Editor", 1)
-    done.run("scale-up", parts.scaled, cluster, requests, 2, parts.AT_ONCE)
-    done.run("scale-down", parts.scaled, cluster, requests, 1, 1)
-    with doomed_editors(deaths):
-        cluster.deploy()
-    cluster.wait_for("Editor", 2)
-    done.run(DEADLY, parts.deadly_edit, cluster, requests)
-
-
-def _figures(done: Parts) -> Iterator[Figure]:
-    peace = done.sent[PEACE]
-    for name, sent in done.sent.items():
-        if name not in (PEACE, DEADLY):
-            what = f"{name}: edits that failed of {len(sent.answers)}"
-            yield Figure(what, sum(sent.failed.values()), "", Target(0))
-    for name in (KILLED, REMOVED):
-        sent = done.sent[name]
-        yield Figure(
-            f"{name}: the slowest edit took longer by",
-            sent.slowest_s - peace.slowest_s,
-            "s",
-            Target(peace.median_s + _ALLOWED_S),
-            f"{peace.slowest_s:.2f} s in peace; the median is {peace.median_s:.2f} s",
-        )
-        yield Figure(
-            f"{name}: largest difference of a pixel to the edit made in peace",
-            largest_difference(peace, sent),
-            "of 255",
-            Target(1),
-        )
-
-
-def _figures_of_deadly(done: Parts, died: int) -> Iterator[Figure]:
-    sent = done.sent[DEADLY]
-    refused = sent.failed.get(Quarantined.code, 0)
-    yield Figure(f"{DEADLY}: editors that died", died, "", Target(2))
-    yield Figure(f"{DEADLY}: refused in the end", refused, "of 1", Target(1, at_most=False))
-    what = f"{DEADLY}: others that failed of {len(sent.answers) - 1}"
-    yield Figure(what, sum(sent.failed.values()) - refused, "", Target(0))
-
-
-def _details(done: Parts) -> dict[str, Any]:
-    return {
-        name: {
+        sent = part(self.cluster, self._requests, *arguments)
+        self.parts[name] = {
             "edits": len(sent.answers),
             "failed": sent.failed,
             "median_s": sent.median_s,
             "slowest_s": sent.slowest_s,
-            "took_s": done.took_s[name],
+            "took_s": time.monotonic() - started,
         }
-        for name, sent in done.sent.items()
-    }
+        self._console.print(
+            f"  {len(sent.answers)} edits, failed: {sent.failed or 'none'}, "
+            f"median {sent.median_s:.2f} s, slowest {sent.slowest_s:.2f} s"
+        )
+        return sent
+
+
+def _losses(trial: Trial) -> None:
+    """An editor is killed, a node goes."""
+    peace = trial.run(PEACE, parts.peace)
+    killed = trial.run("editor killed", parts.editor_killed)
+    trial.cluster.wait_for("Editor", 2)
+    removed = trial.run("worker node removed", parts.node_removed)
+    trial.cluster.add_worker()
+    trial.cluster.wait_for("Editor", 2)
+    for name, sent in (("editor killed", killed), ("worker node removed", removed)):
+        trial.parts[name]["largest_difference"] = largest_difference(peace, sent)
+
+
+def _updates(trial: Trial) -> None:
+    """Three good versions and one that can't start."""
+    for number in (1, 2, 3):
+        changes = {"limits": {"max_steps": 500 + number}}
+        trial.run(f"rolling update {number}", parts.updated, changes)
+    trial.run("broken update", parts.broken_update)
+    trial.run("after the broken update", parts.peace)
+
+
+def _scaling(trial: Trial) -> None:
+    """The load grows, and falls."""
+    trial.cluster.deploy(parts.SCALING)
+    trial.cluster.wait_for("Editor", 1)
+    trial.run("scale-up", parts.scaled, 2, parts.AT_ONCE)
+    trial.run("scale-down", parts.scaled, 1, 1)
+
+
+def _deadly(trial: Trial) -> None:
+    """One edit kills whatever runs it."""
+    deaths = trial.cluster.root / "deaths"
+    with doomed_editors(deaths):
+        trial.cluster.deploy()
+    trial.cluster.wait_for("Editor", 2)
+    trial.run(DEADLY, parts.deadly_edit)
+    trial.parts[DEADLY]["deaths"] = len(deaths.read_text().splitlines()) if deaths.exists() else 0
+
+
+GROUPS: dict[str, Callable[[Trial], None]] = {
+    "losses": _losses,
+    "updates": _updates,
+    "scaling": _scaling,
+    "deadly": _deadly,
+}
+
+
+def main(
+    groups: Annotated[
+        str,
+        typer.Option(
+            help="Which faults, with commas between. losses: an editor is killed, a node goes; "
+            "updates: three versions and one that can't start; scaling: up and down; deadly: an "
+            "edit that kills editors. The others stay in the results as they are."
+        ),
+    ] = ",".join(GROUPS),
+    requests: Annotated[int, typer.Option(help="Edits in every part, at least.")] = 200,
+) -> None:
+    """Kill, remove, update and scale under load; count what failed and what it cost."""
+    wanted = [group for group in groups.split(",") if group]
+    if unknown := set(wanted) - GROUPS.keys():
+        raise typer.BadParameter(f"no such group: {', '.join(sorted(unknown))}")
+    console = wide_console()
+    details = known_details("faults")
+    with nodes() as cluster:
+        for name in wanted:
+            trial = Trial(console, cluster, requests)
+            GROUPS[name](trial)
+            details[name] = {"run": machine_facts(), "parts": trial.parts}
+    details = {name: details[name] for name in GROUPS if name in details}
+    publish(console, "faults", list(figures(details)), details)
+
+
+def figures(details: Mapping[str, Any]) -> Iterator[Figure]:
+    """What the table shows, of the groups that there are."""
+    for group in details.values():
+        for name, part in group["parts"].items():
+            if name == DEADLY:
+                yield from _figures_of_deadly(part)
+            elif name != PEACE:
+                what = f"{name}: edits that failed of {part['edits']}"
+                yield Figure(what, sum(part["failed"].values()), "", Target(0))
+            if "largest_difference" in part:
+                yield from _figures_of_a_loss(name, part, group["parts"][PEACE])
+
+
+def _figures_of_a_loss(
+    name: str, part: Mapping[str, Any], peace: Mapping[str, Any]
+) -> Iterator[Figure]:
+    yield Figure(
+        f"{name}: the slowest edit took longer by",
+        part["slowest_s"] - peace["slowest_s"],
+        "s",
+        Target(round(peace["median_s"] + _ALLOWED_S, 2)),
+        f"{peace['slowest_s']:.2f} s in peace; the median is {peace['median_s']:.2f} s",
+    )
+    yield Figure(
+        f"{name}: largest difference of a pixel to the edit made in peace",
+        part["largest_difference"],
+        "of 255",
+        Target(1),
+    )
+
+
+def _figures_of_deadly(part: Mapping[str, Any]) -> Iterator[Figure]:
+    refused = part["failed"].get(Quarantined.code, 0)
+    yield Figure(f"{DEADLY}: editors that died", part["deaths"], "", Target(2))
+    yield Figure(f"{DEADLY}: refused in the end", refused, "of 1", Target(1, at_most=False))
+    what = f"{DEADLY}: others that failed of {part['edits'] - 1}"
+    yield Figure(what, sum(part["failed"].values()) - refused, "", Target(0))
 
 
 if __name__ == "__main__":

@@ -36,8 +36,8 @@ def _doomed(deaths: str) -> type:
             self._fall_with(job)
             return await super().edit(job)
 
-        async def again(self, job: Any) -> AsyncGenerator[Any, None]:
-            async for event in super().again(job):
+        async def again(self, job: Any, suspect: bool) -> AsyncGenerator[Any, None]:
+            async for event in super().again(job, suspect):
                 # Its turn has come.
                 self._fall_with(job)
                 yield event

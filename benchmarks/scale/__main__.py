@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -16,6 +15,7 @@ from benchmarks.report import (
     RESULTS,
     Figure,
     Target,
+    known_details,
     machine_facts,
     publish,
     wide_console,
@@ -47,7 +47,7 @@ def main(
     if unknown := set(wanted) - set(PARTS):
         raise typer.BadParameter(f"no such part: {', '.join(sorted(unknown))}")
     console = wide_console()
-    details = _known()
+    details = known_details("scale")
     if {"measure", "validate"} & set(wanted):
         _on_nodes(console, wanted, details)
     if "plan" in wanted:
@@ -58,19 +58,10 @@ def main(
     publish(console, "scale", figures(details), details)
     if "plan" in details:
         # As they were rounded for the file: the page must be what the file says.
-        written = _known()
+        written = known_details("scale")
         draw(written, RESULTS / "scale.png")
         PAGE.write_text(with_tables(PAGE.read_text(), written))
         console.print(f"Written to {PAGE.relative_to(REPOSITORY)} and results/scale.png.")
-
-
-def _known() -> dict[str, Any]:
-    """What earlier runs have found."""
-    path = RESULTS / "scale.json"
-    if not path.exists():
-        return {}
-    details: dict[str, Any] = json.loads(path.read_text())["details"]
-    return details
 
 
 def _on_nodes(console: Console, wanted: list[str], details: dict[str, Any]) -> None:
