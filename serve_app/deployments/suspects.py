@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,9 @@ _LOSSES = 3
 
 _HEARD_WITHIN_S = 0.05
 """``Began`` has reached the caller by then."""
+
+_ENDS_WITHIN_S = 2.0
+"""What a replica does for a suspect that was withdrawn has ended by then."""
 
 _DEATHS = (ActorDiedError, OutOfMemoryError, WorkerCrashedError)
 """What Ray raises for a process that ended."""
@@ -53,11 +56,22 @@ class Suspects:
 
     async def run(self, work: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
         """Yield ``Began`` when it is this one's turn, then what ``work`` yields."""
-        async with aclosing(work) as items, self._lock:
+        async with aclosing(work) as items, self._turn():
             yield Began()
             await asyncio.sleep(_HEARD_WITHIN_S)  # what follows may end the process
             async for item in items:
                 yield item
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        await self._lock.acquire()
+        try:
+            yield
+        except BaseException:
+            # Withdrawn in the middle of a step or a check, which goes on to its end.
+            asyncio.get_running_loop().call_later(_ENDS_WITHIN_S, self._lock.release)
+            raise
+        self._lock.release()
 
 
 async def run_again(

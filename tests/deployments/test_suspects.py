@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable
 
 import pytest
@@ -40,13 +41,18 @@ async def test_suspects_begin_one_after_the_other() -> None:
     assert seen[2:] == ["a is done", "b begins", "b runs", "b is done"]
 
 
-async def test_one_that_is_left_makes_room_for_the_next() -> None:
+async def test_one_that_is_left_makes_room_for_the_next_when_its_work_has_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("serve_app.deployments.suspects._ENDS_WITHIN_S", 0.2)
     suspects = Suspects()
     left = suspects.run(one_by_one(asyncio.Event(), "a"))
     assert isinstance(await anext(left), Began)
+    left_at = time.monotonic()
     await left.aclose()
     async with asyncio.timeout(5):
         assert isinstance(await anext(suspects.run(one_by_one(asyncio.Event(), "b"))), Began)
+    assert time.monotonic() - left_at >= 0.2
 
 
 def lost(cause: BaseException) -> ReplicaLost:
