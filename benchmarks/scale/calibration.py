@@ -29,8 +29,10 @@ SIDE = 64
 IDLE_S = 10.0
 PHASES = ((4, (4,), 60), (8, (4, 16), 80), (16, (4,), 100), (16, (16,), 60), (12, (8,), 60))
 """Clients, steps in turn, and edits."""
-ALONE = 30
-ALONE_STEPS = (4, 16)
+ALONE = (1, (4, 16), 30)
+WARMING = (8, (4, 16), 40)
+SESSION = (WARMING, ALONE, *PHASES)
+"""Everything that editors have learned from before anything is compared."""
 
 _TOKENS = 64
 """Of a row; all edits have as many, so that only equality counts."""
@@ -64,6 +66,8 @@ class Calibration:
     """Cores that the service takes while nothing is asked of it."""
     restart_s: float
     """From an editor's death to its first edit."""
+    restart_cpu_s: float
+    """Core seconds of these."""
     phases: list[Phase]
     alone_s: dict[int, float]
     """Median seconds of an edit that is alone, by steps."""
@@ -87,10 +91,10 @@ class Keys:
 
 def calibrate(nodes: Nodes, shape: Shape, keys: Keys) -> Calibration:
     """Run the loads and put the costs together."""
-    restart_s = _restart_s(nodes)
-    _phase(nodes, keys, 8, (4, 16), 40, {})  # warm
+    restart_s, restart_cpu_s = _restart(nodes)
+    _phase(nodes, keys, *WARMING, {})
     idle = idle_cores()
-    alone, alone_s, records = _phase(nodes, keys, 1, ALONE_STEPS, ALONE, idle)
+    alone, alone_s, records = _phase(nodes, keys, *ALONE, idle)
     phases = [_phase(nodes, keys, *each, idle)[0] for each in PHASES]
     encode_s, decode_s = (
         statistics.median(record["attempts"][0]["seconds"][stage] for record in records)
@@ -112,6 +116,7 @@ def calibrate(nodes: Nodes, shape: Shape, keys: Keys) -> Calibration:
         float(psutil.cpu_count() or 1),
         sum(idle.values()),
         restart_s,
+        restart_cpu_s,
         [alone, *phases],
         alone_s,
     )
@@ -244,15 +249,16 @@ def _alone_s(found: Calibration, shape: Shape, steps: int) -> float:
     return request.latency_s
 
 
-def _restart_s(nodes: Nodes) -> float:
-    """Kill an editor while there is nothing to do; seconds until it is back."""
+def _restart(nodes: Nodes) -> tuple[float, float]:
+    """Kill an editor while there is nothing to do; seconds until it is back, and core seconds."""
     editors = nodes.replicas("Editor")
-    started = time.monotonic()
-    kill(editors[:1])
-    deadline = started + 180.0
-    while not set(nodes.replicas("Editor")) - set(editors):  # its successor is being started
-        if time.monotonic() > deadline:
-            raise TimeoutError("No editor was started in place of the one that was killed.")
-        time.sleep(0.1)
-    nodes.wait_for("Editor", len(editors))
-    return time.monotonic() - started
+    with Spent() as spent:
+        started = time.monotonic()
+        kill(editors[:1])
+        deadline = started + 180.0
+        while not set(nodes.replicas("Editor")) - set(editors):  # its successor is being started
+            if time.monotonic() > deadline:
+                raise TimeoutError("No editor was started in place of the one that was killed.")
+            time.sleep(0.1)
+        nodes.wait_for("Editor", len(editors))
+    return spent.seconds, min(spent.seconds, spent.by_part["editor"])

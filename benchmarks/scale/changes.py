@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import simpy
 
+from benchmarks.scale.cores import Cores
 from benchmarks.scale.editors import Editor
 from benchmarks.scale.parts import Process
 from benchmarks.scale.service import Service
@@ -40,10 +41,23 @@ class Deaths:
                 yield from dies(env, editor, self.restart_s)
 
 
-def dies(env: simpy.Environment, editor: Editor, restart_s: float) -> Process:
-    """Kill ``editor`` now; it takes edits again after ``restart_s``."""
+def dies(
+    env: simpy.Environment,
+    editor: Editor,
+    restart_s: float,
+    machine: Cores | None = None,
+    cpu_s: float = 0.0,
+) -> Process:
+    """Kill ``editor`` now; it takes edits again after ``restart_s``.
+
+    Of these ``cpu_s`` are work of the ``machine``, and take longer where it has other work.
+    """
     editor.kill()
-    yield env.timeout(restart_s)
+    if machine is None:
+        yield env.timeout(restart_s)
+    else:
+        yield env.timeout(restart_s - cpu_s)
+        yield machine.run(cpu_s)
     editor.start()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -60,11 +60,11 @@ class Device:
     tokens: int
     beside: bool
 
-    def learned(self, max_rows: int) -> Costs:
-        """What an engine knows of this device after it has run for a while."""
+    def learned(self, sizes: Collection[int]) -> Costs:
+        """What an engine knows of this device when it has made steps of so many rows each."""
         costs = Costs()
         for _ in range(_TRUSTED):
-            for rows in range(1, max_rows + 1):
+            for rows in sizes:
                 costs.steps.observe(self.tokens, rows, self.step(rows))
             costs.encoding.observe(self.tokens, 1, self.encode(1))
             costs.decoding.observe(self.tokens, 1, self.decode_s)

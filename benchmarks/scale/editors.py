@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from copy import deepcopy
 from typing import Any
 
 import simpy
@@ -28,8 +29,8 @@ class EditorFull(Exception):
 class Editor:
     """Admits, encodes, steps and decodes as ``engine.device_loop`` does.
 
-    ``costs`` are what the policy goes by; where it ``learns`` it adds its own steps to them, as
-    a real one does.
+    ``known`` is what the policy goes by; where it ``learns`` it adds its own steps to that, as
+    a real one does, and forgets them when it dies.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class Editor:
         cores: Cores,
         device: Device,
         config: EngineConfig,
-        costs: Costs | None = None,
+        known: Costs | None = None,
         *,
         learns: bool = False,
     ) -> None:
@@ -51,8 +52,8 @@ class Editor:
         self._device = device
         self._config = config
         self._learns = learns
-        self._costs = costs or Costs()
-        self._policy = LeastWorkFirst(self._costs, config.scheduling, config.max_batch_size)
+        self._known = known or Costs()
+        self._begin()
         self._present: dict[Work, simpy.Event] = {}
         self._decoding: list[Work] = []
         self._encoding: Work | None = None
@@ -67,12 +68,18 @@ class Editor:
     def start(self) -> None:
         """Take edits from now on."""
         self.alive = True
+        self._begin()
         threads = [self._denoise]
         if self._device.beside:
             threads += [self._encode_beside, self._decode_beside]
         self._threads = [
             self._env.process(_until_killed(thread(), self._cores)) for thread in threads
         ]
+
+    def _begin(self) -> None:
+        config = self._config
+        self._costs = deepcopy(self._known) if self._learns else self._known
+        self._policy = LeastWorkFirst(self._costs, config.scheduling, config.max_batch_size)
 
     def stop(self) -> None:
         """Be gone, with nothing left to do."""

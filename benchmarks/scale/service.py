@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from copy import deepcopy
 from dataclasses import dataclass, field
 
 import simpy
@@ -46,7 +45,7 @@ class Service:
 
     On one ``machine`` all replicas and devices share its cores; without it each has its own.
     ``again`` is the share of edits that fail validation and are edited once more. Editors know
-    what their steps cost; those that ``learn`` go on measuring them.
+    what all their steps cost, or ``learn`` it from those they make after warming up.
     """
 
     def __init__(
@@ -72,17 +71,11 @@ class Service:
             return machine or Cores(env)
 
         number = shape.editors + shape.spare_editors
-        known = device.learned(2 * shape.engine.max_batch_size)
+        most = shape.engine.max_batch_size
+        # Warming up makes one edit, and as many as share a step, both without and with guidance.
+        known = device.learned({1, 2, most, 2 * most} if learn else range(1, 2 * most + 1))
         self.editors = [
-            Editor(
-                env,
-                name,
-                cores(),
-                device,
-                shape.engine,
-                deepcopy(known) if learn else known,
-                learns=learn,
-            )
+            Editor(env, name, cores(), device, shape.engine, known, learns=learn)
             for name in range(number)
         ]
         for editor in self.editors[: shape.editors]:

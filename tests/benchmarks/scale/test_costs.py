@@ -30,7 +30,7 @@ def test_a_curve_is_measured_points_and_the_lines_between_and_beyond(
 
 def test_an_engine_that_has_run_for_a_while_knows_its_device() -> None:
     device = Device(Affine(0.1, 0.05), Affine(0.2, 0.0), 0.1, tokens=64, beside=False)
-    costs = device.learned(8)
+    costs = device.learned(range(1, 9))
     assert [costs.steps.seconds(64, rows) for rows in (1, 5, 8)] == pytest.approx(
         [device.step(rows) for rows in (1, 5, 8)]
     )

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.scale.changes import Deaths, Scaling, dies
+from benchmarks.scale.cores import Cores
 from benchmarks.scale.costs import Affine, Curve, Device, Front
 from benchmarks.scale.requests import Answer, Kind, Request, arrivals
 from benchmarks.scale.service import Service, Shape
@@ -97,6 +98,19 @@ def test_an_edit_whose_editor_dies_runs_elsewhere() -> None:
     assert all(each.answer is Answer.EDITED for each in requests)
     assert service.sent_elsewhere == lost
     assert first.alive
+
+
+@pytest.mark.parametrize(("others_s", "back_at"), [(0.0, 10.0), (4.0, 14.0)])
+def test_starting_again_takes_longer_on_a_busy_machine(others_s: float, back_at: float) -> None:
+    env = simpy.Environment()
+    machine = Cores(env, 1)
+    (editor,) = Service(env, Shape(1), Front(), CPU, machine, learn=True).editors
+    restart = env.process(dies(env, editor, 10.0, machine, cpu_s=8.0))
+    env.run(2.0)
+    machine.run(others_s)
+    env.run(restart)
+    assert editor.alive
+    assert env.now == pytest.approx(back_at)
 
 
 def test_a_second_death_loses_the_edit() -> None:
