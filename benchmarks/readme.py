@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from benchmarks.__main__ import PROGRAMS
-from benchmarks.report import RESULTS
+from benchmarks.report import RESULTS, shown
 
 SHOWN = tuple(program for program in PROGRAMS if program != "memory_modes")
 """What memory modes do to results is told in `configs/README.md`."""
@@ -22,7 +22,7 @@ def table(programs: Sequence[str] = SHOWN) -> str:
     for program in programs:
         for figure in json.loads((RESULTS / f"{program}.json").read_text())["figures"]:
             if figure["target"] is not None:
-                measured = f"{_shown(figure['value'])} {figure['unit']}"
+                measured = f"{shown(figure['value'])} {figure['unit']}"
                 beside = figure["compared_with"] or ""
                 lines.append(f"| {figure['what']} | {measured} | {figure['target']} | {beside} |")
     return "\n".join(lines)
@@ -42,11 +42,6 @@ def gpu_table(parts: Sequence[str] = ON_A_GPU) -> str:
                 floor = f"{row['share_of_floor']:.0%}"
                 lines.append(f"| {row['what']} | {seconds} | {faster} | {floor} |")
     return "\n".join(lines)
-
-
-def _shown(value: float) -> str:
-    """Three digits, without an exponent for what was counted."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 if __name__ == "__main__":

@@ -67,6 +67,11 @@ def significant(value: float) -> float:
     return float(f"{value:.4g}")
 
 
+def shown(value: float) -> str:
+    """Three digits, without an exponent for what is large."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
 def rounded(value: Any) -> Any:
     """Round every float in nested lists and mappings."""
     if isinstance(value, float):

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from benchmarks.report import REPOSITORY, RESULTS
+from benchmarks.report import REPOSITORY, RESULTS, shown
 from benchmarks.scale.planning import SIZES
 from benchmarks.scale.runs import MIXES
 
@@ -60,12 +60,12 @@ def _replicas(details: Mapping[str, Any]) -> str:
     rows = [
         [
             part,
-            *(f"{plan['gpus_per_replica'][mix][part]:.3g}" for mix in MIXES),
-            *(f"{plan['first_full'][mix][part]:.3g}" for mix in MIXES),
+            *(shown(plan["gpus_per_replica"][mix][part]) for mix in MIXES),
+            *(shown(plan["first_full"][mix][part]) for mix in MIXES),
         ]
         for part in parts
     ]
-    network = [f"{plan['gpus_per_network'][mix]:.3g}" for mix in MIXES]
+    network = [shown(plan["gpus_per_network"][mix]) for mix in MIXES]
     rows.append(["the network of a node, if all routers are there", *network, *network])
     fed, full = "GPUs each feeds: {}", "full in `configs/cluster.yaml` from: {}"
     headings = [heading.format(mix) for heading in (fed, full) for mix in MIXES]

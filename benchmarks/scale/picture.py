@@ -10,6 +10,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
+from benchmarks.report import shown
 from benchmarks.scale.planning import LOADS, SIZES
 from benchmarks.scale.runs import MIXES, requests_per_s
 
@@ -57,7 +58,7 @@ def _fed(panel: Axes, plan: Mapping[str, Any]) -> None:
         fed = [plan["gpus_per_replica"][mix][part] for part in parts]
         places = [place - (number - 1) * 0.27 for place in range(len(parts))]
         bars = panel.barh(places, fed, 0.25, color=colour, label=mix)
-        panel.bar_label(bars, fmt="%.3g", padding=3, fontsize=8.5)
+        panel.bar_label(bars, fmt=shown, padding=3, fontsize=8.5)
     panel.set_xscale("log")
     panel.set_yticks(range(len(parts)), parts)
     panel.set_title("GPUs that one replica can feed, each with one core", loc="left")
