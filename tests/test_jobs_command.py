@@ -8,7 +8,7 @@ import json
 import signal
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -330,18 +330,13 @@ def test_a_folder_that_can_not_be_made_is_told_first(service: Elsewhere, folder:
 def test_ctrl_c_leaves_the_job_running_and_says_how_to_come_back(service: Elsewhere) -> None:
     main = threading.main_thread().ident
     assert main is not None
-    ended = threading.Event()
-
-    def interrupt() -> None:
-        signal.pthread_kill(main, signal.SIGINT)
-        # Python drops what is raised while it collects garbage; people press it again, too.
-        while not ended.wait(5.0):
-            signal.pthread_kill(main, signal.SIGINT)
-
     service.on("GET", AT, Answer(job("running")))
-    service.on("GET", f"{AT}/events", Stream([state("running", 1), interrupt]))
+    interrupted: list[str | Callable[[], object]] = [
+        state("running", 1),
+        lambda: signal.pthread_kill(main, signal.SIGINT),
+    ]
+    service.on("GET", f"{AT}/events", Stream([*interrupted, service.over.wait]))
     result = run(service, "watch", JOB)
-    ended.set()
     assert result.exit_code == 130
     assert f"qwen-edit jobs watch {JOB} --url {service.url}" in result.stderr
     assert f"qwen-edit jobs cancel {JOB} --url {service.url}" in result.stderr
