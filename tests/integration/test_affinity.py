@@ -65,7 +65,7 @@ def replicas(service: Service) -> Iterator[Any]:
             yield Queued(1, None)
             yield await self.edit(job)
 
-        async def again(self, job: EditJob) -> AsyncGenerator[Any, None]:
+        async def again(self, job: EditJob, suspect: bool) -> AsyncGenerator[Any, None]:
             yield Began()
             yield await self.edit(job)
 

@@ -203,6 +203,7 @@ def test_what_keeps_every_row_from_ending_is_told(folder: Folder) -> None:
     assert folder.ledger() == []
 
 
+@pytest.mark.slow
 def test_stopped_by_errors_resumed_and_the_failed_tried_again(folder: Folder) -> None:
     late = [{"id": f"late {i}", "image": "late.png", "prompt": NIGHT, "seed": i} for i in range(30)]
     folder.write([*late, *recolourings(30)])
@@ -323,6 +324,7 @@ def test_the_readmes_commands_run(tmp_path: Path, process: Start) -> None:
     assert (tmp_path / "out" / "report.html").is_file()
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_every_row_is_there_once(folder: Folder, process: Start) -> None:
     """Killed with SIGKILL among its edits, then interrupted, then left to end."""
     count = 48
