@@ -27,6 +27,7 @@ from benchmarks.report import (
     publish,
     wide_console,
 )
+from benchmarks.selection import selected
 from serve_app.errors import Quarantined
 
 PEACE = "nothing happens"
@@ -123,9 +124,7 @@ def main(
     requests: Annotated[int, typer.Option(help="Edits in every part, at least.")] = 200,
 ) -> None:
     """Kill, remove, update and scale under load; count what failed and what it cost."""
-    wanted = [group for group in groups.split(",") if group]
-    if unknown := set(wanted) - GROUPS.keys():
-        raise typer.BadParameter(f"no such group: {', '.join(sorted(unknown))}")
+    wanted = selected(groups, GROUPS, "group")
     console = wide_console()
     details = known_details("faults")
     with nodes() as cluster:

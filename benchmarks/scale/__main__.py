@@ -26,6 +26,7 @@ from benchmarks.scale.picture import draw
 from benchmarks.scale.planning import SIZES, plan
 from benchmarks.scale.runs import MIXES
 from benchmarks.scale.validation import EDITORS, validate
+from benchmarks.selection import selected
 
 PARTS = ("measure", "validate", "plan")
 QUIET = 0.25
@@ -43,9 +44,7 @@ def main(
     ] = ",".join(PARTS),
 ) -> None:
     """Measure, simulate, print, and write results, picture and the page's tables."""
-    wanted = [part for part in parts.split(",") if part]
-    if unknown := set(wanted) - set(PARTS):
-        raise typer.BadParameter(f"no such part: {', '.join(sorted(unknown))}")
+    wanted = selected(parts, PARTS, "part")
     console = wide_console()
     details = known_details("scale")
     if {"measure", "validate"} & set(wanted):

@@ -59,8 +59,7 @@ class Editor:
         """
         first = replace(job, priority=_HEAD_START)
         work = self._engine.stream(first, admitted=True)
-        events = self._suspects.run(work) if suspect else work
-        async with aclosing(events):
+        async with aclosing(self._suspects.run(work, suspect)) as events:
             async for event in events:
                 yield event
 

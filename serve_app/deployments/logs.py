@@ -16,8 +16,7 @@ def log_with_serve() -> None:
     serve, service = logging.getLogger("ray.serve"), logging.getLogger("serve_app")
     serve.addFilter(_without_messages)  # Serve makes new handlers when `logging_config` changes
     for handler in serve.handlers:
-        if _without_messages not in handler.filters:
-            handler.addFilter(_without_messages)
+        handler.addFilter(_without_messages)  # once, however often
     service.setLevel(serve.level)
     service.handlers = list(serve.handlers)
     service.propagate = not serve.handlers

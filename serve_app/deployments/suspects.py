@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,11 +54,17 @@ class Suspects:
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
 
-    async def run(self, work: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
-        """Yield ``Began`` when it is this one's turn, then what ``work`` yields."""
-        async with aclosing(work) as items, self._turn():
-            yield Began()
-            await asyncio.sleep(_HEARD_WITHIN_S)  # what follows may end the process
+    async def run(
+        self, work: AsyncGenerator[Any, None], suspect: bool = True
+    ) -> AsyncGenerator[Any, None]:
+        """Yield ``Began`` when it is this one's turn, then what ``work`` yields.
+
+        What is no ``suspect`` waits for nobody, and nobody for it.
+        """
+        async with aclosing(work) as items, self._turn() if suspect else nullcontext():
+            if suspect:
+                yield Began()
+                await asyncio.sleep(_HEARD_WITHIN_S)  # what follows may end the process
             async for item in items:
                 yield item
 
@@ -79,7 +85,7 @@ async def run_again(
 ) -> AsyncGenerator[Any, None]:
     """Yield what comes of a request that met ``loss``.
 
-    ``send`` sends it to a replica, as a suspect or not: one runs it by ``Suspects.run``.
+    ``send`` sends it to a replica, as a suspect or not, which runs it by ``Suspects.run``.
 
     Raises ``Quarantined`` if the replica died while it ran this as a suspect, ``ReplicaLost`` if
     one after the other was lost otherwise, and what ``calls.iterate`` raises.

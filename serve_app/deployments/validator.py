@@ -44,7 +44,6 @@ class Validator:
         async def work() -> AsyncGenerator[Any, None]:
             yield await getattr(self._judge, method)(*arguments)
 
-        answers = self._suspects.run(work()) if suspect else work()
-        async with aclosing(answers):
+        async with aclosing(self._suspects.run(work(), suspect)) as answers:
             async for answer in answers:
                 yield answer
