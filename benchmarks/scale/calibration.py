@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import time
 from collections.abc import Mapping, Sequence
@@ -20,20 +21,11 @@ from benchmarks.scale.cores import Cores
 from benchmarks.scale.costs import Affine, Device, Front
 from benchmarks.scale.ledger import Spent
 from benchmarks.scale.load import Outcome, Wanted, run
-from benchmarks.scale.requests import Kind, Request
-from benchmarks.scale.service import Service, Shape
 
 SIDE = 64
 """Of the photos, pixels: what the miniature is made for."""
 
 IDLE_S = 10.0
-PHASES = ((4, (4,), 60), (8, (4, 16), 80), (16, (4,), 100), (16, (16,), 60), (12, (8,), 60))
-"""Clients, steps in turn, and edits."""
-ALONE = (1, (4, 16), 30)
-WARMING = (8, (4, 16), 40)
-SESSION = (WARMING, ALONE, *PHASES)
-"""Everything that editors have learned from before anything is compared."""
-
 _TOKENS = 64
 """Of a row; all edits have as many, so that only equality counts."""
 
@@ -42,39 +34,69 @@ _BESIDE = ("jobs", "monitor", "controller", "raylet", "gcs_server", "other")
 
 
 @dataclass(frozen=True, slots=True)
-class Phase:
-    """A closed loop: what it came to in the editors, and what it cost by part, CPU seconds."""
+class Asked:
+    """A closed loop: ``edits`` of these ``steps`` in turn, from ``clients`` that wait."""
 
+    clients: int
+    steps: tuple[int, ...]
     edits: int
+
+
+WARMING = Asked(8, (4, 16), 40)
+ALONE = Asked(1, (4, 16), 30)
+PHASES = (
+    Asked(4, (4,), 60),
+    Asked(8, (4, 16), 80),
+    Asked(16, (4,), 100),
+    Asked(16, (16,), 60),
+    Asked(12, (8,), 60),
+)
+SESSION = (WARMING, ALONE, *PHASES)
+"""Everything that editors have learned from before anything is compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """What was asked, what it came to in the editors, and what it cost by part, CPU seconds.
+
+    ``took_s`` is from the first request to the last answer, ``pace`` what the cores were worth,
+    and ``neighbours`` the cores that others used meanwhile.
+    """
+
+    asked: Asked
     steps: int
     rows: int
     cpu_s: dict[str, float]
     client_s: float
-    seconds: float
+    took_s: float
+    pace: float
     neighbours: float
-    """Cores that others used meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What the simulation of this machine goes by."""
+    """What the simulation of this machine goes by.
+
+    Of its ``cores`` a task has ``most`` if it is alone. ``restart_s`` pass from an editor's death
+    to its first edit, with ``restart_cpu_s`` core seconds. ``pace`` is what the costs hold at.
+    """
 
     front: Front
     device: Device
     cores: float
-    background: float
-    """Cores that the service takes while nothing is asked of it."""
+    most: float
     restart_s: float
-    """From an editor's death to its first edit."""
     restart_cpu_s: float
-    """Core seconds of these."""
     phases: list[Phase]
-    alone_s: dict[int, float]
-    """Median seconds of an edit that is alone, by steps."""
+    pace: float
 
     def machine(self, env: simpy.Environment) -> Cores:
         """The cores that everything shares."""
-        return Cores(env, self.cores, self.background)
+        return Cores(env, self.cores, self.most)
+
+    def slowness(self, pace: float) -> float:
+        """How many times as long everything takes at this ``pace``."""
+        return pace / self.pace
 
 
 class Keys:
@@ -89,18 +111,23 @@ class Keys:
         return range(self._next - number, self._next)
 
 
-def calibrate(nodes: Nodes, shape: Shape, keys: Keys) -> Calibration:
-    """Run the loads and put the costs together."""
+def calibrate(nodes: Nodes, keys: Keys) -> Calibration:
+    """Run the phases and put the costs together.
+
+    How the cores are shared is not known yet: as if they were the service's alone.
+    """
     restart_s, restart_cpu_s = _restart(nodes)
-    _phase(nodes, keys, *WARMING, {})
+    _phase(nodes, keys, WARMING, {})
     idle = idle_cores()
-    alone, alone_s, records = _phase(nodes, keys, *ALONE, idle)
-    phases = [_phase(nodes, keys, *each, idle)[0] for each in PHASES]
+    alone, outcome = _phase(nodes, keys, ALONE, idle)
+    records = _records(nodes, outcome)
+    phases = [alone, *(_phase(nodes, keys, asked, idle)[0] for asked in PHASES)]
     encode_s, decode_s = (
         statistics.median(record["attempts"][0]["seconds"][stage] for record in records)
         for stage in ("encode", "decode")
     )
-    edit_s, step_s, row_s = _editor_costs(phases)
+    pace = statistics.mean(phase.pace for phase in phases)
+    edit_s, step_s, row_s = _editor_costs(phases, pace)
     inside = min(1.0, edit_s / (encode_s + decode_s))
     device = Device(
         Affine(step_s, row_s),
@@ -109,18 +136,9 @@ def calibrate(nodes: Nodes, shape: Shape, keys: Keys) -> Calibration:
         _TOKENS,
         beside=False,
     )
-    front = replace(_front(phases), editor_s=max(0.0, edit_s - encode_s - decode_s))
-    found = Calibration(
-        front,
-        device,
-        float(psutil.cpu_count() or 1),
-        sum(idle.values()),
-        restart_s,
-        restart_cpu_s,
-        [alone, *phases],
-        alone_s,
-    )
-    return replace(found, front=_with_waits(found, shape))
+    front = replace(_front(phases, pace), editor_s=max(0.0, edit_s - encode_s - decode_s))
+    cores = float(psutil.cpu_count() or 1)
+    return Calibration(front, device, cores, 1.0, restart_s, restart_cpu_s, phases, pace)
 
 
 def idle_cores() -> dict[str, float]:
@@ -131,47 +149,39 @@ def idle_cores() -> dict[str, float]:
 
 
 def _phase(
-    nodes: Nodes,
-    keys: Keys,
-    clients: int,
-    steps: Sequence[int],
-    number: int,
-    idle: Mapping[str, float],
-) -> tuple[Phase, dict[int, float], list[dict[str, Any]]]:
-    """The phase, median seconds by steps, and the edits' records."""
+    nodes: Nodes, keys: Keys, asked: Asked, idle: Mapping[str, float]
+) -> tuple[Phase, Outcome]:
+    """The phase, and what it was answered."""
     wanted = [
-        Wanted(0.0, steps[place % len(steps)], key) for place, key in enumerate(keys.take(number))
+        Wanted(0.0, steps, key)
+        for steps, key in zip(itertools.cycle(asked.steps), keys.take(asked.edits))
     ]
     steps_before = _steps()
     with Spent() as spent:
-        outcome = run(nodes.port, wanted, SIDE, clients)
+        outcome = run(nodes.port, wanted, SIDE, asked.clients)
     if failed := [answer.status for answer in outcome.answers if answer.status != httpx.codes.OK]:
         raise RuntimeError(f"{len(failed)} calibration edits failed with {set(failed)}")
     phase = Phase(
-        number,
+        asked,
         _steps() - steps_before,
         sum(each.steps for each in wanted),
         without(spent.by_part, idle, spent.seconds),
         outcome.cpu_s,
-        spent.seconds,
+        outcome.took_s,
+        spent.pace,
         spent.neighbours,
     )
-    medians = {
-        count: statistics.median(
-            answer.seconds
-            for answer, each in zip(outcome.answers, wanted, strict=True)
-            if each.steps == count
-        )
-        for count in steps
-    }
-    return phase, medians, _records(nodes, outcome) if clients == 1 else []
+    return phase, outcome
 
 
 def without(
     spent: Mapping[str, float], idle: Mapping[str, float], seconds: float
 ) -> dict[str, float]:
-    """``spent`` less what ``idle`` takes in so many seconds anyway; never below zero."""
-    return {part: max(0.0, cpu_s - idle.get(part, 0.0) * seconds) for part, cpu_s in spent.items()}
+    """``spent`` less what ``idle`` takes in so many seconds anyway.
+
+    Below zero where a part has put off what it does while nothing is asked of it.
+    """
+    return {part: cpu_s - idle.get(part, 0.0) * seconds for part, cpu_s in spent.items()}
 
 
 def _steps() -> int:
@@ -189,24 +199,29 @@ def _records(nodes: Nodes, outcome: Outcome) -> list[dict[str, Any]]:
     ]
 
 
-def _editor_costs(phases: Sequence[Phase]) -> tuple[float, float, float]:
+def _editor_costs(phases: Sequence[Phase], pace: float) -> tuple[float, float, float]:
     """CPU seconds of an editor for an edit, for a step and for a row: least squares, none below 0.
 
     Each phase counts alike, whatever its length.
     """
-    spent = np.array([phase.cpu_s["editor"] for phase in phases])
-    counted = np.array([(phase.edits, phase.steps, phase.rows) for phase in phases], dtype=float)
+    spent = np.array([phase.cpu_s["editor"] * pace / phase.pace for phase in phases])
+    counted = np.array(
+        [(phase.asked.edits, phase.steps, phase.rows) for phase in phases], dtype=float
+    )
     found, _ = nnls(counted / spent[:, None], np.ones(len(phases)))
     edit_s, step_s, row_s = (float(each) for each in found)
     return edit_s, step_s, row_s
 
 
-def _front(phases: Sequence[Phase]) -> Front:
+def _front(phases: Sequence[Phase], pace: float) -> Front:
     """What the parts cost an edit, under load."""
-    edits = sum(phase.edits for phase in phases)
+    edits = sum(phase.asked.edits for phase in phases)
 
     def of(*parts: str) -> float:
-        return sum(phase.cpu_s.get(part, 0.0) for phase in phases for part in parts) / edits
+        spent = (
+            phase.cpu_s.get(part, 0.0) * pace / phase.pace for phase in phases for part in parts
+        )
+        return max(0.0, sum(spent) / edits)
 
     return Front(
         client_s=sum(phase.client_s for phase in phases) / edits,
@@ -219,34 +234,6 @@ def _front(phases: Sequence[Phase]) -> Front:
         near_s=of("ingress") / 2,
         near_proxy_s=of("proxy"),
     )
-
-
-def _with_waits(found: Calibration, shape: Shape) -> Front:
-    """The front with what an edit that is alone shows: hops that wait, or work beside it.
-
-    If it took longer than all its work, hops wait for each other; if it was done sooner, a part
-    of the work is not on its way.
-    """
-    late_s = statistics.mean(
-        seconds - _alone_s(found, shape, steps) for steps, seconds in found.alone_s.items()
-    )
-    front = found.front
-    if late_s >= 0:
-        return replace(front, wait_s=late_s)
-    parts = ("proxy_s", "ingress_s", "router_s", "cache_s", "editor_s", "validator_s")
-    work_s = sum(getattr(front, part) for part in parts)
-    on_its_way = max(0.0, 1 + late_s / work_s)
-    scaled = {part: on_its_way * getattr(front, part) for part in parts}
-    return replace(front, beside_s=front.beside_s + (1 - on_its_way) * work_s, **scaled)
-
-
-def _alone_s(found: Calibration, shape: Shape, steps: int) -> float:
-    env = simpy.Environment()
-    service = Service(env, shape, found.front, found.device, found.machine(env))
-    request = Request(0.0, Kind(steps), 0, 0)
-    env.process(service.open_loop([request]))
-    env.run()
-    return request.latency_s
 
 
 def _restart(nodes: Nodes) -> tuple[float, float]:

@@ -76,9 +76,8 @@ class Front:
     """Seconds of a core that each part spends on an edit, apart from the device.
 
     Half of it on the way in, half on the way back. The router's ``png_s`` comes with results
-    alone. ``beside_s`` is spent while the answer is already on its way; ``wait_s`` is no work, but
-    hops that wait for each other. A request that an ingress answers from its own copies costs
-    ``near_s`` at the ingress and ``near_proxy_s`` at the proxy.
+    alone. ``beside_s`` is spent while the answer is already on its way. A request that an ingress
+    answers from its own copies costs ``near_s`` at the ingress and ``near_proxy_s`` at the proxy.
     """
 
     client_s: float = 0.0
@@ -90,6 +89,5 @@ class Front:
     editor_s: float = 0.0
     validator_s: float = 0.0
     beside_s: float = 0.0
-    wait_s: float = 0.0
     near_s: float = 0.0
     near_proxy_s: float = 0.0

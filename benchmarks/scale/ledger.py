@@ -13,6 +13,8 @@ from typing import Self
 
 import psutil
 
+from benchmarks.scale.pace import Pace
+
 _REPLICA = re.compile(r"ray::ServeReplica:[^:]+:(\w+)")
 _ACTORS = (("ray::ProxyActor", "proxy"), ("ray::ServeController", "controller"))
 _RAY = ("raylet", "gcs_server")
@@ -23,16 +25,18 @@ class Spent:
 
     Parts are the deployments in lower case, ``proxy``, ``controller``, ``raylet``, ``gcs_server``
     and ``other``; what a replica has started counts as its own. A process that ends within the
-    block is not counted.
+    block is not counted. ``pace`` is what the machine's cores were worth meanwhile.
     """
 
     def __enter__(self) -> Self:
         self._before = _by_process()
         self._others_before = _whole_machine_s() - _own_s()
         self._began = time.monotonic()
+        self._pace = Pace()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.pace = self._pace.stop()
         self.seconds = time.monotonic() - self._began
         self.by_part: Counter[str] = Counter()
         for pid, (part, seconds) in _by_process().items():

@@ -54,6 +54,11 @@ class Outcome:
     answers: list[Answered]
     cpu_s: float
 
+    @property
+    def took_s(self) -> float:
+        """From the start to the last answer."""
+        return max(answer.at + answer.seconds for answer in self.answers)
+
 
 def run(port: int, wanted: Sequence[Wanted], side: int, clients: int | None = None) -> Outcome:
     """Send ``wanted`` and wait for the answers.

@@ -44,7 +44,6 @@ def measure(nodes: Nodes) -> dict[str, Any]:
     with Spent() as near:
         outcome = run(nodes.port, again, SIDE, NEAR_CLIENTS)
     every["near_hit"] = _each(near, idle, NEAR_HITS)
-    took_s = max(each.at + each.seconds for each in outcome.answers)
     picture = _picture(nodes)
     return {
         "side": SIDE,
@@ -55,7 +54,7 @@ def measure(nodes: Nodes) -> dict[str, Any]:
         "png_cpu_ms": 1e3 * _png_s(picture),
         "png_bytes": len(picture),
         "upload_bytes": len(upload(FIRST_KEY, SIDE)),
-        "near_hits_per_s": NEAR_HITS / took_s,
+        "near_hits_per_s": NEAR_HITS / outcome.took_s,
         "idle_cores": idle,
         "replicas": _replicas(nodes),
         "choice_ms": {str(number): 1e3 * choice_s(number) for number in EDITORS_TO_CHOOSE_FROM},
@@ -74,7 +73,7 @@ def _edits(nodes: Nodes, keys: Keys, number: int) -> Outcome:
 def _each(spent: Spent, idle: Mapping[str, float], number: int) -> dict[str, float]:
     """CPU seconds of a part for one of ``number`` requests."""
     own = without(spent.by_part, idle, spent.seconds)
-    return {part: seconds / number for part, seconds in sorted(own.items())}
+    return {part: max(0.0, seconds) / number for part, seconds in sorted(own.items())}
 
 
 def _picture(nodes: Nodes) -> bytes:

@@ -151,13 +151,11 @@ class Service:
         else:
             yield from proxy.work(front.proxy_s / 2)
             yield from ingress.work(front.ingress_s / 2)
-            if front.wait_s:
-                yield self._env.timeout(front.wait_s)
             answer = yield from self._route(request)
             if answer.served:
                 near[request.key] = True
             if front.beside_s and self._machine:
-                self._machine.run(front.beside_s)
+                self._machine.run(front.beside_s, first=True)
             yield from ingress.work(front.ingress_s / 2)
             yield from proxy.work(front.proxy_s / 2)
         yield from client.work(front.client_s / 2)

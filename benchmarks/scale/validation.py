@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import statistics
 import threading
@@ -12,17 +11,16 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import httpx
-import simpy
 
 from benchmarks.nodes import Nodes, arguments
 from benchmarks.processes import kill
 from benchmarks.scale.calibration import SESSION, SIDE, Calibration, Keys, calibrate
-from benchmarks.scale.changes import dies
-from benchmarks.scale.cores import Cores
 from benchmarks.scale.ledger import Spent
 from benchmarks.scale.load import Answered, Wanted, run
 from benchmarks.scale.requests import Kind, Request, arrivals
-from benchmarks.scale.service import Service, Shape
+from benchmarks.scale.service import Shape
+from benchmarks.scale.session import Session
+from benchmarks.scale.sharing import fitted
 from benchmarks.traces import percentile
 from serve_app.config import ServiceConfig
 
@@ -64,9 +62,6 @@ LOADS = (
 )
 
 
-Sent = Sequence[tuple[Load, Sequence[Request]]]
-
-
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What a load came to: seconds, and requests a second from the first to the last answer."""
@@ -96,10 +91,14 @@ def validate(nodes: Nodes) -> dict[str, Any]:
     keys = Keys()
     shape = _shape(nodes)
     nodes.wait_for("Editor", EDITORS)
-    found = calibrate(nodes, shape, keys)
+    found = fitted(calibrate(nodes, keys), shape)
     expected = _capacity(found, shape)
     sent = [(load, _requests(load, expected, keys)) for load in LOADS]
-    measured = [_measured(nodes, load, requests) for load, requests in sent]
+    measured = [_measured(nodes, load, requests, found) for load, requests in sent]
+    slowed = [
+        (load, requests, conditions["slowness"])
+        for (load, requests), (_, conditions) in zip(sent, measured, strict=True)
+    ]
     compared = [
         {
             "load": load.name,
@@ -115,7 +114,7 @@ def validate(nodes: Nodes) -> dict[str, Any]:
             **conditions,
         }
         for (load, requests), (real, conditions), simulated in zip(
-            sent, measured, _simulated(found, shape, sent), strict=True
+            sent, measured, _simulated(found, shape, slowed), strict=True
         )
     ]
     return {
@@ -158,14 +157,17 @@ def _requests(load: Load, capacity: float, keys: Keys) -> list[Request]:
 def _capacity(found: Calibration, shape: Shape) -> float:
     """Requests a second that the simulation gets through with clients that wait."""
     load = replace(LOADS[0], seed=1)
-    (seen,) = _simulated(found, shape, [(load, _requests(load, 0.0, Keys()))])
+    (seen,) = _simulated(found, shape, [(load, _requests(load, 0.0, Keys()), 1.0)])
     return seen.per_s
 
 
 # The real one.
 
 
-def _measured(nodes: Nodes, load: Load, requests: Sequence[Request]) -> tuple[Seen, dict[str, Any]]:
+def _measured(
+    nodes: Nodes, load: Load, requests: Sequence[Request], found: Calibration
+) -> tuple[Seen, dict[str, Any]]:
+    """What the load came to, and under what conditions."""
     wanted = [Wanted(request.at, request.kind.steps, request.key) for request in requests]
     killing = None
     if load.kill:
@@ -181,6 +183,7 @@ def _measured(nodes: Nodes, load: Load, requests: Sequence[Request]) -> tuple[Se
     conditions = {
         "load_average_before": before,
         "neighbours_cores": spent.neighbours,
+        "slowness": found.slowness(spent.pace),
         "statuses": dict(Counter(str(answer.status) for answer in answers)),
         "caches": dict(Counter(answer.cache for answer in answers)),
     }
@@ -201,62 +204,31 @@ def _seen(answers: Sequence[Answered]) -> Seen:
 # The simulated one.
 
 
-def _simulated(found: Calibration, shape: Shape, sent: Sent) -> list[Seen]:
-    """What each load comes to, after everything that the real editors have done before it."""
+def _simulated(
+    found: Calibration, shape: Shape, sent: Sequence[tuple[Load, Sequence[Request], float]]
+) -> list[Seen]:
+    """What each load comes to, with its slowness, after all that was asked before it."""
     sessions = (_session(found, shape, sent, seed) for seed in range(SIMULATIONS))
     return [Seen.mean(of_load) for of_load in zip(*sessions, strict=True)]
 
 
-def _session(found: Calibration, shape: Shape, sent: Sent, seed: int) -> list[Seen]:
-    env = simpy.Environment()
-    machine = found.machine(env)
-    service = Service(env, shape, found.front, found.device, machine, seed=seed, learn=True)
-    subjects = itertools.count(1_000_000 * seed)
-    for clients, steps, number in SESSION:
-        them = [
-            Request(0.0, Kind(each), key=-1 - subject, subject=subject)
-            for each, subject in zip(itertools.cycle(steps), itertools.islice(subjects, number))
-        ]
-        _closed(env, service, them, clients)
-        env.run()
-    return [_once(env, service, machine, found, load, them, seed) for load, them in sent]
-
-
-def _once(
-    env: simpy.Environment,
-    service: Service,
-    machine: Cores,
+def _session(
     found: Calibration,
-    load: Load,
-    requests: Sequence[Request],
+    shape: Shape,
+    sent: Sequence[tuple[Load, Sequence[Request], float]],
     seed: int,
-) -> Seen:
-    began = env.now
-    copies = [
-        Request(began + each.at, each.kind, each.key, each.subject + 1_000_000 * seed)
-        for each in requests
-    ]
-    if load.clients:
-        _closed(env, service, copies, load.clients)
-    else:
-        env.process(service.open_loop(copies))
-    if load.kill:
-        env.run(began + _moment(requests))
-        victim = service.editors[0]
-        env.process(dies(env, victim, found.restart_s, machine, found.restart_cpu_s))
-    env.run()
-    good = [each for each in copies if each.answer and each.answer.served]
-    return Seen.of(
-        [each.at for each in good], [each.latency_s for each in good], len(copies) - len(good)
-    )
-
-
-def _closed(
-    env: simpy.Environment, service: Service, requests: Sequence[Request], clients: int
-) -> None:
-    waiting = iter(requests)
-    for _ in range(clients):
-        env.process(service.closed_loop(waiting))
+) -> list[Seen]:
+    session = Session(found, shape, seed)
+    for asked in SESSION:
+        session.ask(asked)
+    seen = []
+    for load, requests, slowness in sent:
+        kill_at = _moment(requests) if load.kill else None
+        answered = session.play(requests, load.clients, kill_at, slowness)
+        good = [each for each in answered if each.answer and each.answer.served]
+        times = [each.at for each in good], [each.latency_s for each in good]
+        seen.append(Seen.of(*times, len(answered) - len(good)))
+    return seen
 
 
 def _told(found: Calibration) -> dict[str, Any]:
@@ -268,9 +240,9 @@ def _told(found: Calibration) -> dict[str, Any]:
         "encode_ms": 1e3 * found.device.encode(1),
         "decode_ms": 1e3 * found.device.decode_s,
         "cores": found.cores,
-        "background_cores": found.background,
+        "most_of_a_core": found.most,
+        "pace_ms": 1e3 * found.pace,
         "restart_s": found.restart_s,
         "restart_cpu_s": found.restart_cpu_s,
-        "alone_s": {str(steps): seconds for steps, seconds in found.alone_s.items()},
         "phases": [asdict(phase) for phase in found.phases],
     }

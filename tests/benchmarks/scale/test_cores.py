@@ -56,15 +56,44 @@ def test_without_bounds_nobody_waits() -> None:
     assert all(task.triggered for task in tasks)
 
 
-def test_background_takes_cores_away_that_several_would_use() -> None:
+def test_one_alone_has_no_more_than_its_most_and_several_all_there_is() -> None:
     env = simpy.Environment()
-    cores = Cores(env, 2, background=0.5)
-    alone = cores.run(1.0)
-    env.run(alone)
-    assert env.now == pytest.approx(1.0)
+    cores = Cores(env, 1.5, most=0.8)
+    env.run(cores.run(1.0))
+    assert env.now == pytest.approx(1.0 / 0.8)
     both = [cores.run(1.0), cores.run(1.0)]
     env.run(env.all_of(both))
-    assert env.now == pytest.approx(1.0 + 1.0 / 0.75)
+    assert env.now == pytest.approx(1.0 / 0.8 + 1.0 / 0.75)
+
+
+def test_who_goes_first_leaves_the_others_what_remains() -> None:
+    env = simpy.Environment()
+    cores = Cores(env, 1.5)
+    computes, hurries = cores.run(1.0), cores.run(1.0, first=True)
+    env.run(hurries)
+    assert env.now == pytest.approx(1.0 / 1.0)
+    env.run(computes)
+    assert env.now == pytest.approx(1.0 + 0.5)
+
+
+def test_nobody_starves_behind_those_who_go_first() -> None:
+    env = simpy.Environment()
+    cores = Cores(env, 1)
+    computes = cores.run(1.0)
+    for _ in range(100):
+        cores.run(10.0, first=True)
+    env.run(computes)
+    assert env.now < 100
+
+
+def test_a_slower_machine_takes_longer_for_everything_from_then_on() -> None:
+    env = simpy.Environment()
+    cores = Cores(env, 1)
+    task = cores.run(2.0)
+    env.run(1.0)
+    cores.slow_down(1.5)
+    env.run(task)
+    assert env.now == pytest.approx(1.0 + 1.5)
 
 
 def test_whoever_is_withdrawn_leaves_its_share_to_the_others() -> None:
@@ -79,29 +108,26 @@ def test_whoever_is_withdrawn_leaves_its_share_to_the_others() -> None:
     assert not leaves.triggered
 
 
-def test_background_must_leave_something() -> None:
-    with pytest.raises(ValueError, match="leave nothing"):
-        Cores(simpy.Environment(), 1, background=1.0)
-
-
 @given(
-    st.lists(st.tuples(st.floats(0, 10), st.floats(0.001, 5)), min_size=1, max_size=20),
+    st.lists(
+        st.tuples(st.floats(0, 10), st.floats(0.001, 5), st.booleans()), min_size=1, max_size=20
+    ),
     st.floats(0.5, 3),
 )
-def test_work_is_conserved(tasks: list[tuple[float, float]], number: float) -> None:
+def test_work_is_conserved(tasks: list[tuple[float, float, bool]], number: float) -> None:
     env = simpy.Environment()
     cores, ends = Cores(env, number), []
 
-    def come(at: float, seconds: float) -> Process:
+    def come(at: float, seconds: float, first: bool) -> Process:
         yield env.timeout(at)
-        yield cores.run(seconds)
+        yield cores.run(seconds, first)
         assert env.now >= at + seconds - 1e-6
         ends.append(env.now)
 
-    for at, seconds in tasks:
-        env.process(come(at, seconds))
+    for task in tasks:
+        env.process(come(*task))
     env.run()
-    work = sum(seconds for _, seconds in tasks)
+    work = sum(seconds for _, seconds, _ in tasks)
     assert len(ends) == len(tasks)
     assert cores.busy_s == pytest.approx(work, abs=1e-5)
-    assert max(ends) <= max(at for at, _ in tasks) + work / min(1.0, number) + 1e-6
+    assert max(ends) <= max(at for at, _, _ in tasks) + work / min(1.0, number) + 1e-6
