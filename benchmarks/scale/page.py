@@ -82,10 +82,11 @@ def _validated(details: Mapping[str, Any]) -> str:
             f"{real[name]:.3g} / {simulated[name]:.3g} ({off[name]:+.0%})"
             for name in ("per_s", "p50_s", "p95_s", "p99_s")
         ]
-        rows.append([each["load"], *cells, f"{each['neighbours_cores']:.2f}"])
+        noise = f"{each['slowness']:.2f}", f"{each['neighbours_cores']:.2f}"
+        rows.append([each["load"], *cells, *noise])
     return _table(
         "load", "requests/s: measured / simulated", "p50, s", "p95, s", "p99, s",
-        "cores used by others", rows=rows,
+        "time that work takes, of the usual", "cores used by others", rows=rows,
     )  # fmt: skip
 
 

@@ -119,7 +119,8 @@ class Service:
     def open_loop(self, requests: Iterable[Request]) -> Process:
         """Send each request at its time, whatever became of the others."""
         for request in requests:
-            yield self._env.timeout(request.at - self._env.now)
+            # Rounding must not make it negative for one that comes at the same moment.
+            yield self._env.timeout(max(0.0, request.at - self._env.now))
             self._env.process(self.answer(request))
 
     def closed_loop(self, requests: Iterable[Request]) -> Process:

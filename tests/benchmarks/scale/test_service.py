@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 import simpy
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from benchmarks.scale.changes import Deaths, Scaling, dies
@@ -133,9 +133,15 @@ loads = st.lists(st.tuples(st.floats(0, 5), kinds, st.integers(0, 6)), min_size=
     ]
 )
 devices = st.sampled_from([CPU, GPU])
+AT_ONE_MOMENT = [
+    Request(at, Kind(1), key, key)
+    for key, at in enumerate((0.5613506798068902, 1.6609979657236964, 1.6609979657236964))
+]
+"""The second and the third, as far apart as rounding has it."""
 
 
 @given(loads, devices, st.integers(1, 3), st.integers(1, 3), st.integers(1, 4), st.integers(8, 20))
+@example(AT_ONE_MOMENT, CPU, 1, 1, 1, 8)
 def test_nothing_is_lost_and_identical_requests_are_one_edit(
     requests: list[Request], device: Device, editors: int, routers: int, batch: int, pending: int
 ) -> None:
