@@ -38,6 +38,8 @@ settings.load_profile("untimed")
 REQUEST_S = 60.0
 """Longest edit of the test service: above every edit that should finish, busy machine or not."""
 NEEDS_CLUSTER = ("tests/integration/", "tests/test_readme.py")
+HAS_ITS_OWN = ("tests/integration/test_bulk_process.py", "tests/integration/test_demo.py")
+"""Tests of whole commands, which start a Ray themselves."""
 PHOTOS = ("astronaut", "coffee", "chelsea")
 
 
@@ -45,7 +47,8 @@ class OneCluster(LoadScopeScheduling):  # type: ignore[misc]
     """Modules are spread over the processes; what needs the Ray cluster stays in one of them."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "cluster" if nodeid.startswith(NEEDS_CLUSTER) else nodeid.partition("::")[0]
+        shares = nodeid.startswith(NEEDS_CLUSTER) and not nodeid.startswith(HAS_ITS_OWN)
+        return "cluster" if shares else nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneCluster:

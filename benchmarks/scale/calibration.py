@@ -1,4 +1,9 @@
-"""What an edit costs on the running nodes: CPU seconds of each part, and of a step by its rows."""
+"""What an edit costs on the running nodes: seconds of each part, and of a step by its rows.
+
+Seconds are those of an edit that has the machine to itself. Its records tell what the editor takes
+of them; the rest is shared out between the other parts by their CPU seconds, and what a further row
+adds to a step is found from the editors' CPU seconds while many edits are there.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +12,12 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import numpy as np
 import psutil
 import simpy
-from scipy.optimize import nnls
 
 from benchmarks.nodes import APPLICATION, Nodes
 from benchmarks.processes import kill
@@ -29,6 +33,7 @@ IDLE_S = 10.0
 _TOKENS = 64
 """Of a row; all edits have as many, so that only equality counts."""
 
+_ON_ITS_WAY = ("proxy", "ingress", "router", "cache", "validator")
 _BESIDE = ("jobs", "monitor", "controller", "raylet", "gcs_server", "other")
 """What works for an edit while the edit does not wait for it."""
 
@@ -59,8 +64,8 @@ SESSION = (WARMING, ALONE, *PHASES)
 class Phase:
     """What was asked, what it came to in the editors, and what it cost by part, CPU seconds.
 
-    ``took_s`` is from the first request to the last answer, ``pace`` what the cores were worth,
-    and ``neighbours`` the cores that others used meanwhile.
+    ``took_s`` is from the first request to the last answer, ``neighbours`` the cores that others
+    used meanwhile.
     """
 
     asked: Asked
@@ -69,7 +74,6 @@ class Phase:
     cpu_s: dict[str, float]
     client_s: float
     took_s: float
-    pace: float
     neighbours: float
 
 
@@ -77,26 +81,20 @@ class Phase:
 class Calibration:
     """What the simulation of this machine goes by.
 
-    Of its ``cores`` a task has ``most`` if it is alone. ``restart_s`` pass from an editor's death
-    to its first edit, with ``restart_cpu_s`` core seconds. ``pace`` is what the costs hold at.
+    ``restart_s`` pass from an editor's death to its first edit, with ``restart_cpu_s`` core
+    seconds.
     """
 
     front: Front
     device: Device
     cores: float
-    most: float
     restart_s: float
     restart_cpu_s: float
     phases: list[Phase]
-    pace: float
 
     def machine(self, env: simpy.Environment) -> Cores:
         """The cores that everything shares."""
-        return Cores(env, self.cores, self.most)
-
-    def slowness(self, pace: float) -> float:
-        """How many times as long everything takes at this ``pace``."""
-        return pace / self.pace
+        return Cores(env, self.cores)
 
 
 class Keys:
@@ -112,33 +110,24 @@ class Keys:
 
 
 def calibrate(nodes: Nodes, keys: Keys) -> Calibration:
-    """Run the phases and put the costs together.
-
-    How the cores are shared is not known yet: as if they were the service's alone.
-    """
-    restart_s, restart_cpu_s = _restart(nodes)
-    _phase(nodes, keys, WARMING, {})
+    """Run the phases and put the costs together, as if all cores were the service's alone."""
     idle = idle_cores()
+    restart_s, restart_cpu_s = _restart(nodes, idle)
+    _phase(nodes, keys, WARMING, idle)
     alone, outcome = _phase(nodes, keys, ALONE, idle)
-    records = _records(nodes, outcome)
-    phases = [alone, *(_phase(nodes, keys, asked, idle)[0] for asked in PHASES)]
-    encode_s, decode_s = (
-        statistics.median(record["attempts"][0]["seconds"][stage] for record in records)
-        for stage in ("encode", "decode")
-    )
-    pace = statistics.mean(phase.pace for phase in phases)
-    edit_s, step_s, row_s = _editor_costs(phases, pace)
-    inside = min(1.0, edit_s / (encode_s + decode_s))
-    device = Device(
-        Affine(step_s, row_s),
-        Affine(inside * encode_s, 0.0),
-        inside * decode_s,
-        _TOKENS,
-        beside=False,
-    )
-    front = replace(_front(phases, pace), editor_s=max(0.0, edit_s - encode_s - decode_s))
+    stages = _Stages.of(_records(nodes, outcome))
+    phases = [_phase(nodes, keys, asked, idle)[0] for asked in PHASES]
+    mean_s = statistics.mean(answer.seconds for answer in outcome.answers)
+    elsewhere_s = mean_s - stages.edit_s(alone.rows / alone.asked.edits)
     cores = float(psutil.cpu_count() or 1)
-    return Calibration(front, device, cores, 1.0, restart_s, restart_cpu_s, phases, pace)
+    return Calibration(
+        _front([alone, *phases], elsewhere_s),
+        stages.device(alone, phases),
+        cores,
+        restart_s,
+        restart_cpu_s,
+        [alone, *phases],
+    )
 
 
 def idle_cores() -> dict[str, float]:
@@ -168,7 +157,6 @@ def _phase(
         without(spent.by_part, idle, spent.seconds),
         outcome.cpu_s,
         outcome.took_s,
-        spent.pace,
         spent.neighbours,
     )
     return phase, outcome
@@ -199,44 +187,70 @@ def _records(nodes: Nodes, outcome: Outcome) -> list[dict[str, Any]]:
     ]
 
 
-def _editor_costs(phases: Sequence[Phase], pace: float) -> tuple[float, float, float]:
-    """CPU seconds of an editor for an edit, for a step and for a row: least squares, none below 0.
+@dataclass(frozen=True, slots=True)
+class _Stages:
+    """Seconds of an editor for an edit that is alone."""
 
-    Each phase counts alike, whatever its length.
-    """
-    spent = np.array([phase.cpu_s["editor"] * pace / phase.pace for phase in phases])
-    counted = np.array(
-        [(phase.asked.edits, phase.steps, phase.rows) for phase in phases], dtype=float
-    )
-    found, _ = nnls(counted / spent[:, None], np.ones(len(phases)))
-    edit_s, step_s, row_s = (float(each) for each in found)
-    return edit_s, step_s, row_s
+    encode_s: float
+    step_s: float
+    decode_s: float
+
+    @classmethod
+    def of(cls, records: Sequence[Mapping[str, Any]]) -> Self:
+        spent = [record["attempts"][0]["seconds"] for record in records]
+        steps = sum(record["plan"]["num_inference_steps"] for record in records)
+        encode_s, decode_s = (
+            statistics.mean(seconds[stage] for seconds in spent) for stage in ("encode", "decode")
+        )
+        return cls(encode_s, sum(seconds["denoise"] for seconds in spent) / steps, decode_s)
+
+    def edit_s(self, steps: float) -> float:
+        """Of all stages."""
+        return self.encode_s + steps * self.step_s + self.decode_s
+
+    def device(self, alone: Phase, phases: Sequence[Phase]) -> Device:
+        """The device; of the seconds for a further row each phase tells alike."""
+        wall_s = alone.asked.edits * self.edit_s(alone.rows / alone.asked.edits)
+        per_cpu_s = wall_s / alone.cpu_s["editor"]
+        each_s = self.encode_s + self.decode_s
+        weights, rows_s = [], []
+        for phase in phases:
+            spent_s = per_cpu_s * phase.cpu_s["editor"]
+            left_s = spent_s - phase.asked.edits * each_s - phase.steps * self.step_s
+            weights.append((phase.rows - phase.steps) / spent_s)
+            rows_s.append(left_s / spent_s)
+        further = np.array(weights)
+        row_s = max(0.0, float(further @ np.array(rows_s) / (further @ further)))
+        return Device(
+            Affine(self.step_s - row_s, row_s),
+            Affine(self.encode_s, 0.0),
+            self.decode_s,
+            _TOKENS,
+            beside=False,
+        )
 
 
-def _front(phases: Sequence[Phase], pace: float) -> Front:
-    """What the parts cost an edit, under load."""
+def _front(phases: Sequence[Phase], elsewhere_s: float) -> Front:
+    """What the parts cost an edit under load; on its way all of them take ``elsewhere_s``."""
     edits = sum(phase.asked.edits for phase in phases)
 
     def of(*parts: str) -> float:
-        spent = (
-            phase.cpu_s.get(part, 0.0) * pace / phase.pace for phase in phases for part in parts
-        )
-        return max(0.0, sum(spent) / edits)
+        spent_s = sum(phase.cpu_s.get(part, 0.0) for phase in phases for part in parts)
+        return max(0.0, spent_s / edits)
 
-    return Front(
-        client_s=sum(phase.client_s for phase in phases) / edits,
-        proxy_s=of("proxy"),
-        ingress_s=of("ingress"),
-        router_s=of("router"),
-        cache_s=of("cache"),
-        validator_s=of("validator"),
+    on_its_way = {f"{part}_s": of(part) for part in _ON_ITS_WAY}
+    on_its_way["client_s"] = sum(phase.client_s for phase in phases) / edits
+    longer = elsewhere_s / sum(on_its_way.values())
+    front = Front(**{name: longer * seconds for name, seconds in on_its_way.items()})
+    return replace(
+        front,
         beside_s=of(*_BESIDE),
-        near_s=of("ingress") / 2,
-        near_proxy_s=of("proxy"),
+        near_s=front.ingress_s / 2,
+        near_proxy_s=front.proxy_s,
     )
 
 
-def _restart(nodes: Nodes) -> tuple[float, float]:
+def _restart(nodes: Nodes, idle: Mapping[str, float]) -> tuple[float, float]:
     """Kill an editor while there is nothing to do; seconds until it is back, and core seconds."""
     editors = nodes.replicas("Editor")
     with Spent() as spent:
@@ -248,4 +262,5 @@ def _restart(nodes: Nodes) -> tuple[float, float]:
                 raise TimeoutError("No editor was started in place of the one that was killed.")
             time.sleep(0.1)
         nodes.wait_for("Editor", len(editors))
-    return spent.seconds, min(spent.seconds, spent.by_part["editor"])
+    cpu_s = sum(without(spent.by_part, idle, spent.seconds).values())
+    return spent.seconds, min(spent.seconds, max(0.0, cpu_s))

@@ -72,17 +72,15 @@ class Queue:
 
 
 class Cores:
-    """``number`` cores, of which each task gets an equal share, and ``most`` of one at most.
+    """``number`` cores, of which each task gets an equal share, and one at most.
 
     With ``math.inf`` nothing is shared. Tasks that go ``first`` share before the others do, as a
     kernel lets those run at once who have slept.
     """
 
-    def __init__(self, env: simpy.Environment, number: float = 1.0, most: float = 1.0) -> None:
+    def __init__(self, env: simpy.Environment, number: float = 1.0) -> None:
         self._env = env
         self._number = number
-        self._most = most
-        self._slowness = 1.0
         self._first, self._rest = Queue(), Queue()
         self._since = env.now
         self._wake = 0
@@ -106,12 +104,6 @@ class Cores:
         task.queue.remove(task)
         self._plan()
 
-    def slow_down(self, slowness: float) -> None:
-        """Let everything take so many times as long as usual from now on."""
-        self._advance()
-        self._slowness = slowness
-        self._plan()
-
     def _advance(self) -> None:
         """Give everybody the work of the time since the last change."""
         seconds = self._env.now - self._since
@@ -124,11 +116,10 @@ class Cores:
         left = self._number
         if first.present:
             theirs = left * (1 - _LEFT) if rest.present else left
-            share = min(self._most, theirs / first.present)
-            first.rate = share / self._slowness
-            left -= first.present * share
+            first.rate = min(1.0, theirs / first.present)
+            left -= first.present * first.rate
         if rest.present:
-            rest.rate = min(self._most, left / rest.present) / self._slowness
+            rest.rate = min(1.0, left / rest.present)
 
     def _plan(self) -> None:
         """Wake up when the next task ends; what was planned before no longer counts."""

@@ -86,7 +86,6 @@ class Front:
     router_s: float = 0.0
     png_s: float = 0.0
     cache_s: float = 0.0
-    editor_s: float = 0.0
     validator_s: float = 0.0
     beside_s: float = 0.0
     near_s: float = 0.0

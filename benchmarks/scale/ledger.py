@@ -13,8 +13,6 @@ from typing import Self
 
 import psutil
 
-from benchmarks.scale.pace import Pace
-
 _REPLICA = re.compile(r"ray::ServeReplica:[^:]+:(\w+)")
 _ACTORS = (("ray::ProxyActor", "proxy"), ("ray::ServeController", "controller"))
 _RAY = ("raylet", "gcs_server")
@@ -25,18 +23,16 @@ class Spent:
 
     Parts are the deployments in lower case, ``proxy``, ``controller``, ``raylet``, ``gcs_server``
     and ``other``; what a replica has started counts as its own. A process that ends within the
-    block is not counted. ``pace`` is what the machine's cores were worth meanwhile.
+    block is not counted.
     """
 
     def __enter__(self) -> Self:
         self._before = _by_process()
         self._others_before = _whole_machine_s() - _own_s()
         self._began = time.monotonic()
-        self._pace = Pace()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.pace = self._pace.stop()
         self.seconds = time.monotonic() - self._began
         self.by_part: Counter[str] = Counter()
         for pid, (part, seconds) in _by_process().items():

@@ -82,11 +82,10 @@ def _validated(details: Mapping[str, Any]) -> str:
             f"{real[name]:.3g} / {simulated[name]:.3g} ({off[name]:+.0%})"
             for name in ("per_s", "p50_s", "p95_s", "p99_s")
         ]
-        noise = f"{each['slowness']:.2f}", f"{each['neighbours_cores']:.2f}"
-        rows.append([each["load"], *cells, *noise])
+        rows.append([each["load"], *cells, f"{each['neighbours_cores']:.2f}"])
     return _table(
         "load", "requests/s: measured / simulated", "p50, s", "p95, s", "p99, s",
-        "time that work takes, of the usual", "cores used by others", rows=rows,
+        "cores used by others", rows=rows,
     )  # fmt: skip
 
 

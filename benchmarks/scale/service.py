@@ -83,7 +83,6 @@ class Service:
         ring = Ring(self.editors)
         self._affinities = [Affinity(ring) for _ in range(shape.routers)]
         self._client = Part.of(env, 1, cores, draw)
-        self._hosts = Part.of(env, number, cores, draw)  # of the editors: what is not the device
         self.proxies = Part.of(env, shape.proxies, cores, draw)
         self.ingresses = Part.of(env, shape.ingresses, cores, draw)
         self.routers = Part.of(env, shape.routers, cores, draw)
@@ -204,11 +203,8 @@ class Service:
                 return answer
             self.sent_elsewhere += elsewhere
             affinity.sent(editor)
-            host = self._hosts.replicas[editor.name]
             try:
-                yield from host.work(front.editor_s / 2)
                 yield editor.submit(request.kind)
-                yield from host.work(front.editor_s / 2)
             except EditorFull:
                 answer = Answer.REFUSED
             except EditorLost:

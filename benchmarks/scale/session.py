@@ -32,7 +32,7 @@ class Session:
             self._env, shape, found.front, found.device, self._machine, seed=seed, learn=True
         )
 
-    def ask(self, asked: Asked, slowness: float = 1.0) -> float:
+    def ask(self, asked: Asked) -> float:
         """Edit so many photos that nobody has sent; returns the seconds until the last answer."""
         began = self._env.now
         requests = [
@@ -41,7 +41,7 @@ class Session:
                 itertools.cycle(asked.steps), itertools.islice(self._new, asked.edits)
             )
         ]
-        answered = self.play(requests, asked.clients, slowness=slowness)
+        answered = self.play(requests, asked.clients)
         return max(request.ended for request in answered) - began
 
     def play(
@@ -49,14 +49,12 @@ class Session:
         requests: Sequence[Request],
         clients: int | None = None,
         kill_at: float | None = None,
-        slowness: float = 1.0,
     ) -> list[Request]:
         """Copies of ``requests``, answered: sent at their times or by ``clients`` that wait.
 
-        At ``kill_at`` an editor dies, and comes back. All take ``slowness`` times their usual time.
+        At ``kill_at`` an editor dies, and comes back.
         """
         env, service = self._env, self._service
-        self._machine.slow_down(slowness)
         began = env.now
         copies = [
             Request(began + each.at, each.kind, each.key, each.subject + self._first_subject)

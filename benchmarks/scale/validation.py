@@ -61,6 +61,8 @@ LOADS = (
     Load("at 30 %, an editor dies", 104, 0.3, kill=True),
 )
 
+Sent = Sequence[tuple[Load, Sequence[Request]]]
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -94,11 +96,7 @@ def validate(nodes: Nodes) -> dict[str, Any]:
     found = fitted(calibrate(nodes, keys), shape)
     expected = _capacity(found, shape)
     sent = [(load, _requests(load, expected, keys)) for load in LOADS]
-    measured = [_measured(nodes, load, requests, found) for load, requests in sent]
-    slowed = [
-        (load, requests, conditions["slowness"])
-        for (load, requests), (_, conditions) in zip(sent, measured, strict=True)
-    ]
+    measured = [_measured(nodes, load, requests) for load, requests in sent]
     compared = [
         {
             "load": load.name,
@@ -114,7 +112,7 @@ def validate(nodes: Nodes) -> dict[str, Any]:
             **conditions,
         }
         for (load, requests), (real, conditions), simulated in zip(
-            sent, measured, _simulated(found, shape, slowed), strict=True
+            sent, measured, _simulated(found, shape, sent), strict=True
         )
     ]
     return {
@@ -157,16 +155,14 @@ def _requests(load: Load, capacity: float, keys: Keys) -> list[Request]:
 def _capacity(found: Calibration, shape: Shape) -> float:
     """Requests a second that the simulation gets through with clients that wait."""
     load = replace(LOADS[0], seed=1)
-    (seen,) = _simulated(found, shape, [(load, _requests(load, 0.0, Keys()), 1.0)])
+    (seen,) = _simulated(found, shape, [(load, _requests(load, 0.0, Keys()))])
     return seen.per_s
 
 
 # The real one.
 
 
-def _measured(
-    nodes: Nodes, load: Load, requests: Sequence[Request], found: Calibration
-) -> tuple[Seen, dict[str, Any]]:
+def _measured(nodes: Nodes, load: Load, requests: Sequence[Request]) -> tuple[Seen, dict[str, Any]]:
     """What the load came to, and under what conditions."""
     wanted = [Wanted(request.at, request.kind.steps, request.key) for request in requests]
     killing = None
@@ -183,7 +179,6 @@ def _measured(
     conditions = {
         "load_average_before": before,
         "neighbours_cores": spent.neighbours,
-        "slowness": found.slowness(spent.pace),
         "statuses": dict(Counter(str(answer.status) for answer in answers)),
         "caches": dict(Counter(answer.cache for answer in answers)),
     }
@@ -204,27 +199,20 @@ def _seen(answers: Sequence[Answered]) -> Seen:
 # The simulated one.
 
 
-def _simulated(
-    found: Calibration, shape: Shape, sent: Sequence[tuple[Load, Sequence[Request], float]]
-) -> list[Seen]:
-    """What each load comes to, with its slowness, after all that was asked before it."""
+def _simulated(found: Calibration, shape: Shape, sent: Sent) -> list[Seen]:
+    """What each load comes to, after all that was asked before it."""
     sessions = (_session(found, shape, sent, seed) for seed in range(SIMULATIONS))
     return [Seen.mean(of_load) for of_load in zip(*sessions, strict=True)]
 
 
-def _session(
-    found: Calibration,
-    shape: Shape,
-    sent: Sequence[tuple[Load, Sequence[Request], float]],
-    seed: int,
-) -> list[Seen]:
+def _session(found: Calibration, shape: Shape, sent: Sent, seed: int) -> list[Seen]:
     session = Session(found, shape, seed)
     for asked in SESSION:
         session.ask(asked)
     seen = []
-    for load, requests, slowness in sent:
+    for load, requests in sent:
         kill_at = _moment(requests) if load.kill else None
-        answered = session.play(requests, load.clients, kill_at, slowness)
+        answered = session.play(requests, load.clients, kill_at)
         good = [each for each in answered if each.answer and each.answer.served]
         times = [each.at for each in good], [each.latency_s for each in good]
         seen.append(Seen.of(*times, len(answered) - len(good)))
@@ -240,8 +228,6 @@ def _told(found: Calibration) -> dict[str, Any]:
         "encode_ms": 1e3 * found.device.encode(1),
         "decode_ms": 1e3 * found.device.decode_s,
         "cores": found.cores,
-        "most_of_a_core": found.most,
-        "pace_ms": 1e3 * found.pace,
         "restart_s": found.restart_s,
         "restart_cpu_s": found.restart_cpu_s,
         "phases": [asdict(phase) for phase in found.phases],

@@ -56,16 +56,6 @@ def test_without_bounds_nobody_waits() -> None:
     assert all(task.triggered for task in tasks)
 
 
-def test_one_alone_has_no_more_than_its_most_and_several_all_there_is() -> None:
-    env = simpy.Environment()
-    cores = Cores(env, 1.5, most=0.8)
-    env.run(cores.run(1.0))
-    assert env.now == pytest.approx(1.0 / 0.8)
-    both = [cores.run(1.0), cores.run(1.0)]
-    env.run(env.all_of(both))
-    assert env.now == pytest.approx(1.0 / 0.8 + 1.0 / 0.75)
-
-
 def test_who_goes_first_leaves_the_others_what_remains() -> None:
     env = simpy.Environment()
     cores = Cores(env, 1.5)
@@ -84,16 +74,6 @@ def test_nobody_starves_behind_those_who_go_first() -> None:
         cores.run(10.0, first=True)
     env.run(computes)
     assert env.now < 100
-
-
-def test_a_slower_machine_takes_longer_for_everything_from_then_on() -> None:
-    env = simpy.Environment()
-    cores = Cores(env, 1)
-    task = cores.run(2.0)
-    env.run(1.0)
-    cores.slow_down(1.5)
-    env.run(task)
-    assert env.now == pytest.approx(1.0 + 1.5)
 
 
 def test_whoever_is_withdrawn_leaves_its_share_to_the_others() -> None:

@@ -60,7 +60,7 @@ def test_where_batches_save_nothing_edits_run_one_after_the_other() -> None:
 def test_every_part_adds_its_seconds_to_an_edit_that_is_alone() -> None:
     front = {
         "client_s": 0.1, "proxy_s": 0.2, "ingress_s": 0.3, "router_s": 0.4, "png_s": 0.5,
-        "cache_s": 0.6, "editor_s": 0.7, "validator_s": 0.8,
+        "cache_s": 0.6, "validator_s": 0.8,
     }  # fmt: skip
     request = Request(1.0, Kind(2), 0, 0)
     served([request], Shape(1), **front)
