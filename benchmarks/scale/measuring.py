@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.nodes import Nodes
-from benchmarks.scale.calibration import Keys, idle_cores, without
+from benchmarks.scale.calibrating import Keys, idle_cores, without
 from benchmarks.scale.choosing import choice_s
 from benchmarks.scale.ledger import Spent
 from benchmarks.scale.load import Outcome, Wanted, run, upload

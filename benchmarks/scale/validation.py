@@ -14,7 +14,8 @@ import httpx
 
 from benchmarks.nodes import Nodes, arguments
 from benchmarks.processes import kill
-from benchmarks.scale.calibration import SESSION, SIDE, Calibration, Keys, calibrate
+from benchmarks.scale.calibrating import SIDE, Keys, calibrate
+from benchmarks.scale.calibration import SESSION, Calibration
 from benchmarks.scale.ledger import Spent
 from benchmarks.scale.load import Answered, Wanted, run
 from benchmarks.scale.requests import Kind, Request, arrivals

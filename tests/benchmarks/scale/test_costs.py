@@ -9,7 +9,7 @@ import pytest
 import simpy
 
 from benchmarks.scale.affinity import Affinity, Ring
-from benchmarks.scale.calibration import without
+from benchmarks.scale.calibrating import without
 from benchmarks.scale.choosing import choice_s
 from benchmarks.scale.cores import Cores
 from benchmarks.scale.costs import Affine, Curve, Device

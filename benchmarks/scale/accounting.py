@@ -1,0 +1,89 @@
+"""What the parts of an edit cost, from what was counted while many of them were made.
+
+Seconds are those of an edit that has the machine to itself. Its records tell what the editor takes
+of them; the rest is shared out between the other parts by their CPU seconds, and what a further row
+adds to a step is found from the editors' CPU seconds while many edits are there.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+
+from benchmarks.scale.calibration import Phase
+from benchmarks.scale.costs import Affine, Device, Front
+
+_TOKENS = 64
+"""Of a row; all edits have as many, so that only equality counts."""
+
+_ON_ITS_WAY = ("proxy", "ingress", "router", "cache", "validator")
+_BESIDE = ("jobs", "monitor", "controller", "raylet", "gcs_server", "other")
+"""What works for an edit while the edit does not wait for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """Seconds of an editor for an edit that is alone."""
+
+    encode_s: float
+    step_s: float
+    decode_s: float
+
+    @classmethod
+    def of(cls, records: Sequence[Mapping[str, Any]]) -> Self:
+        """From the edits' records."""
+        spent = [record["attempts"][0]["seconds"] for record in records]
+        steps = sum(record["plan"]["num_inference_steps"] for record in records)
+        encode_s, decode_s = (
+            statistics.mean(seconds[stage] for seconds in spent) for stage in ("encode", "decode")
+        )
+        return cls(encode_s, sum(seconds["denoise"] for seconds in spent) / steps, decode_s)
+
+    def edit_s(self, steps: float) -> float:
+        """Of all stages."""
+        return self.encode_s + steps * self.step_s + self.decode_s
+
+    def device(self, alone: Phase, phases: Sequence[Phase]) -> Device:
+        """The device; of the seconds for a further row each phase tells alike."""
+        wall_s = alone.asked.edits * self.edit_s(alone.rows / alone.asked.edits)
+        per_cpu_s = wall_s / alone.cpu_s["editor"]
+        each_s = self.encode_s + self.decode_s
+        weights, rows_s = [], []
+        for phase in phases:
+            spent_s = per_cpu_s * phase.cpu_s["editor"]
+            left_s = spent_s - phase.asked.edits * each_s - phase.steps * self.step_s
+            weights.append((phase.rows - phase.steps) / spent_s)
+            rows_s.append(left_s / spent_s)
+        further = np.array(weights)
+        row_s = max(0.0, float(further @ np.array(rows_s) / (further @ further)))
+        return Device(
+            Affine(self.step_s - row_s, row_s),
+            Affine(self.encode_s, 0.0),
+            self.decode_s,
+            _TOKENS,
+            beside=False,
+        )
+
+
+def front_of(phases: Sequence[Phase], elsewhere_s: float) -> Front:
+    """What the parts cost an edit under load; on its way all of them take ``elsewhere_s``."""
+    edits = sum(phase.asked.edits for phase in phases)
+
+    def of(*parts: str) -> float:
+        spent_s = sum(phase.cpu_s.get(part, 0.0) for phase in phases for part in parts)
+        return max(0.0, spent_s / edits)
+
+    on_its_way = {f"{part}_s": of(part) for part in _ON_ITS_WAY}
+    on_its_way["client_s"] = sum(phase.client_s for phase in phases) / edits
+    longer = elsewhere_s / sum(on_its_way.values())
+    front = Front(**{name: longer * seconds for name, seconds in on_its_way.items()})
+    return replace(
+        front,
+        beside_s=of(*_BESIDE),
+        near_s=front.ingress_s / 2,
+        near_proxy_s=front.proxy_s,
+    )

@@ -1,0 +1,129 @@
+"""The calibration on the running nodes: an editor's restart, then closed loops of clients."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+import psutil
+
+from benchmarks.nodes import APPLICATION, Nodes
+from benchmarks.processes import kill
+from benchmarks.scale.accounting import Stages, front_of
+from benchmarks.scale.calibration import ALONE, PHASES, WARMING, Asked, Calibration, Phase
+from benchmarks.scale.ledger import Spent
+from benchmarks.scale.load import Outcome, Wanted, run
+
+SIDE = 64
+"""Of the photos, pixels: what the miniature is made for."""
+IDLE_S = 10.0
+
+
+class Keys:
+    """Photos that nobody has sent before."""
+
+    def __init__(self, first: int = 0) -> None:
+        self._next = first
+
+    def take(self, number: int) -> range:
+        """So many new ones."""
+        self._next += number
+        return range(self._next - number, self._next)
+
+
+def calibrate(nodes: Nodes, keys: Keys) -> Calibration:
+    """Run the phases and put the costs together, as if all cores were the service's alone."""
+    idle = idle_cores()
+    restart_s, restart_cpu_s = _restart(nodes, idle)
+    _phase(nodes, keys, WARMING, idle)
+    alone, outcome = _phase(nodes, keys, ALONE, idle)
+    stages = Stages.of(_records(nodes, outcome))
+    phases = [_phase(nodes, keys, asked, idle)[0] for asked in PHASES]
+    mean_s = statistics.mean(answer.seconds for answer in outcome.answers)
+    elsewhere_s = mean_s - stages.edit_s(alone.rows / alone.asked.edits)
+    cores = float(psutil.cpu_count() or 1)
+    return Calibration(
+        front_of([alone, *phases], elsewhere_s),
+        stages.device(alone, phases),
+        cores,
+        restart_s,
+        restart_cpu_s,
+        [alone, *phases],
+    )
+
+
+def idle_cores() -> dict[str, float]:
+    """Cores that each part takes while nothing is asked of it."""
+    with Spent() as spent:
+        time.sleep(IDLE_S)
+    return {part: seconds / spent.seconds for part, seconds in spent.by_part.items()}
+
+
+def _phase(
+    nodes: Nodes, keys: Keys, asked: Asked, idle: Mapping[str, float]
+) -> tuple[Phase, Outcome]:
+    """The phase, and what it was answered."""
+    wanted = [
+        Wanted(0.0, steps, key)
+        for steps, key in zip(itertools.cycle(asked.steps), keys.take(asked.edits))
+    ]
+    steps_before = _steps()
+    with Spent() as spent:
+        outcome = run(nodes.port, wanted, SIDE, asked.clients)
+    if failed := [answer.status for answer in outcome.answers if answer.status != httpx.codes.OK]:
+        raise RuntimeError(f"{len(failed)} calibration edits failed with {set(failed)}")
+    phase = Phase(
+        asked,
+        _steps() - steps_before,
+        sum(each.steps for each in wanted),
+        without(spent.by_part, idle, spent.seconds),
+        outcome.cpu_s,
+        outcome.took_s,
+        spent.neighbours,
+    )
+    return phase, outcome
+
+
+def without(
+    spent: Mapping[str, float], idle: Mapping[str, float], seconds: float
+) -> dict[str, float]:
+    """``spent`` less what ``idle`` takes in so many seconds anyway.
+
+    Below zero where a part has put off what it does while nothing is asked of it.
+    """
+    return {part: cpu_s - idle.get(part, 0.0) * seconds for part, cpu_s in spent.items()}
+
+
+def _steps() -> int:
+    """Steps that all editors have made, however many edits shared them."""
+    from ray import serve
+
+    editors = serve.get_deployment_handle("Editor", APPLICATION)
+    return sum(each["steps"] for each in editors.broadcast("load_figures").results(timeout_s=30))
+
+
+def _records(nodes: Nodes, outcome: Outcome) -> list[dict[str, Any]]:
+    return [
+        httpx.get(f"{nodes.url}/v1/results/{answer.id}/metadata").json()
+        for answer in outcome.answers
+    ]
+
+
+def _restart(nodes: Nodes, idle: Mapping[str, float]) -> tuple[float, float]:
+    """Kill an editor while there is nothing to do; seconds until it is back, and core seconds."""
+    editors = nodes.replicas("Editor")
+    with Spent() as spent:
+        started = time.monotonic()
+        kill(editors[:1])
+        deadline = started + 180.0
+        while not set(nodes.replicas("Editor")) - set(editors):  # its successor is being started
+            if time.monotonic() > deadline:
+                raise TimeoutError("No editor was started in place of the one that was killed.")
+            time.sleep(0.1)
+        nodes.wait_for("Editor", len(editors))
+    cpu_s = sum(without(spent.by_part, idle, spent.seconds).values())
+    return spent.seconds, min(spent.seconds, max(0.0, cpu_s))
