@@ -37,7 +37,7 @@ class Stages:
     def of(cls, records: Sequence[Mapping[str, Any]]) -> Self:
         """From the edits' records."""
         spent = [record["attempts"][0]["seconds"] for record in records]
-        steps = sum(record["plan"]["num_inference_steps"] for record in records)
+        steps = sum(map(steps_of, records))
         encode_s, decode_s = (
             statistics.mean(seconds[stage] for seconds in spent) for stage in ("encode", "decode")
         )
@@ -47,19 +47,21 @@ class Stages:
         """Of all stages."""
         return self.encode_s + steps * self.step_s + self.decode_s
 
-    def device(self, alone: Phase, phases: Sequence[Phase]) -> Device:
-        """The device; of the seconds for a further row each phase tells alike."""
-        wall_s = alone.asked.edits * self.edit_s(alone.rows / alone.asked.edits)
-        per_cpu_s = wall_s / alone.cpu_s["editor"]
-        each_s = self.encode_s + self.decode_s
-        weights, rows_s = [], []
+    def device(self, phases: Sequence[Phase]) -> Device:
+        """The device; what a further row takes is told by each phase alike, but those alone."""
+        alone = [phase for phase in phases if phase.asked.clients == 1]
+        wall_s = sum(
+            phase.asked.edits * self.edit_s(phase.rows / phase.asked.edits) for phase in alone
+        )
+        per_cpu_s = wall_s / sum(phase.cpu_s["editor"] for phase in alone)
+        further, spent_on_them = [], []
         for phase in phases:
-            spent_s = per_cpu_s * phase.cpu_s["editor"]
-            left_s = spent_s - phase.asked.edits * each_s - phase.steps * self.step_s
-            weights.append((phase.rows - phase.steps) / spent_s)
-            rows_s.append(left_s / spent_s)
-        further = np.array(weights)
-        row_s = max(0.0, float(further @ np.array(rows_s) / (further @ further)))
+            if phase.asked.clients > 1:
+                spent_s = per_cpu_s * phase.cpu_s["editor"]
+                known_s = phase.asked.edits * self.edit_s(phase.steps / phase.asked.edits)
+                further.append((phase.rows - phase.steps) / spent_s)
+                spent_on_them.append((spent_s - known_s) / spent_s)
+        row_s = max(0.0, float(np.dot(further, spent_on_them) / np.dot(further, further)))
         return Device(
             Affine(self.step_s - row_s, row_s),
             Affine(self.encode_s, 0.0),
@@ -87,3 +89,9 @@ def front_of(phases: Sequence[Phase], elsewhere_s: float) -> Front:
         near_s=front.ingress_s / 2,
         near_proxy_s=front.proxy_s,
     )
+
+
+def steps_of(record: Mapping[str, Any]) -> int:
+    """Of the edit that a record is of."""
+    steps: int = record["plan"]["num_inference_steps"]
+    return steps

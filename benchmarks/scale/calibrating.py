@@ -1,10 +1,11 @@
-"""The calibration on the running nodes: an editor's restart, then closed loops of clients."""
+"""The calibration on the running nodes: an editor's restart, and closed loops of clients."""
 
 from __future__ import annotations
 
 import itertools
 import statistics
 import time
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,10 +14,10 @@ import psutil
 
 from benchmarks.nodes import APPLICATION, Nodes
 from benchmarks.processes import kill
-from benchmarks.scale.accounting import Stages, front_of
-from benchmarks.scale.calibration import ALONE, PHASES, WARMING, Asked, Calibration, Phase
+from benchmarks.scale.accounting import Stages, front_of, steps_of
+from benchmarks.scale.calibration import WARMING, Asked, Calibration, Phase
 from benchmarks.scale.ledger import Spent
-from benchmarks.scale.load import Outcome, Wanted, run
+from benchmarks.scale.load import Answered, Outcome, Wanted, run
 
 SIDE = 64
 """Of the photos, pixels: what the miniature is made for."""
@@ -35,25 +36,59 @@ class Keys:
         return range(self._next - number, self._next)
 
 
-def calibrate(nodes: Nodes, keys: Keys) -> Calibration:
-    """Run the phases and put the costs together, as if all cores were the service's alone."""
-    idle = idle_cores()
-    restart_s, restart_cpu_s = _restart(nodes, idle)
-    _phase(nodes, keys, WARMING, idle)
-    alone, outcome = _phase(nodes, keys, ALONE, idle)
-    stages = Stages.of(_records(nodes, outcome))
-    phases = [_phase(nodes, keys, asked, idle)[0] for asked in PHASES]
-    mean_s = statistics.mean(answer.seconds for answer in outcome.answers)
-    elsewhere_s = mean_s - stages.edit_s(alone.rows / alone.asked.edits)
-    cores = float(psutil.cpu_count() or 1)
-    return Calibration(
-        front_of([alone, *phases], elsewhere_s),
-        stages.device(alone, phases),
-        cores,
-        restart_s,
-        restart_cpu_s,
-        [alone, *phases],
-    )
+class Calibrating:
+    """Runs closed loops whenever it is asked to, and puts the costs together in the end."""
+
+    def __init__(self, nodes: Nodes, keys: Keys) -> None:
+        self._nodes = nodes
+        self._keys = keys
+        self._idle = idle_cores()
+        self._restart = _restart(nodes, self._idle)
+        self._phases: list[Phase] = []
+        self._alone: list[Answered] = []
+        self._records: list[dict[str, Any]] = []
+        self._run(WARMING)
+
+    def run(self, asked: Asked) -> None:
+        """A closed loop; raises ``RuntimeError`` if an edit fails."""
+        phase, outcome = self._run(asked)
+        self._phases.append(phase)
+        if asked.clients == 1:
+            self._alone += outcome.answers
+            self._records += _records(self._nodes, outcome)
+
+    def found(self) -> Calibration:
+        """The costs, as if all cores were the service's alone."""
+        stages = Stages.of(self._records)
+        took_s = statistics.mean(answer.seconds for answer in self._alone)
+        elsewhere_s = took_s - stages.edit_s(statistics.mean(map(steps_of, self._records)))
+        return Calibration(
+            front_of(self._phases, elsewhere_s),
+            stages.device(self._phases),
+            float(psutil.cpu_count() or 1),
+            *self._restart,
+            self._phases,
+        )
+
+    def _run(self, asked: Asked) -> tuple[Phase, Outcome]:
+        keys = self._keys.take(asked.edits)
+        wanted = [Wanted(0.0, steps, key) for steps, key in zip(itertools.cycle(asked.steps), keys)]
+        steps_before = _steps()
+        with Spent() as spent:
+            outcome = run(self._nodes.port, wanted, SIDE, asked.clients)
+        statuses = Counter(answer.status for answer in outcome.answers)
+        if set(statuses) != {httpx.codes.OK}:
+            raise RuntimeError(f"Calibration edits failed: {dict(statuses)}")
+        phase = Phase(
+            asked,
+            _steps() - steps_before,
+            sum(each.steps for each in wanted),
+            without(spent.by_part, self._idle, spent.seconds),
+            outcome.cpu_s,
+            outcome.took_s,
+            spent.neighbours,
+        )
+        return phase, outcome
 
 
 def idle_cores() -> dict[str, float]:
@@ -61,31 +96,6 @@ def idle_cores() -> dict[str, float]:
     with Spent() as spent:
         time.sleep(IDLE_S)
     return {part: seconds / spent.seconds for part, seconds in spent.by_part.items()}
-
-
-def _phase(
-    nodes: Nodes, keys: Keys, asked: Asked, idle: Mapping[str, float]
-) -> tuple[Phase, Outcome]:
-    """The phase, and what it was answered."""
-    wanted = [
-        Wanted(0.0, steps, key)
-        for steps, key in zip(itertools.cycle(asked.steps), keys.take(asked.edits))
-    ]
-    steps_before = _steps()
-    with Spent() as spent:
-        outcome = run(nodes.port, wanted, SIDE, asked.clients)
-    if failed := [answer.status for answer in outcome.answers if answer.status != httpx.codes.OK]:
-        raise RuntimeError(f"{len(failed)} calibration edits failed with {set(failed)}")
-    phase = Phase(
-        asked,
-        _steps() - steps_before,
-        sum(each.steps for each in wanted),
-        without(spent.by_part, idle, spent.seconds),
-        outcome.cpu_s,
-        outcome.took_s,
-        spent.neighbours,
-    )
-    return phase, outcome
 
 
 def without(

@@ -20,7 +20,7 @@ class Asked:
 
 
 WARMING = Asked(8, (4, 16), 40)
-ALONE = Asked(1, (4, 16), 30)
+ALONE = Asked(1, (4, 16), 12)
 PHASES = (
     Asked(4, (4,), 60),
     Asked(8, (4, 16), 80),
@@ -28,8 +28,6 @@ PHASES = (
     Asked(16, (16,), 60),
     Asked(12, (8,), 60),
 )
-SESSION = (WARMING, ALONE, *PHASES)
-"""Everything that editors have learned from before anything is compared."""
 
 
 @dataclass(frozen=True, slots=True)

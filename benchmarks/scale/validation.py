@@ -6,16 +6,16 @@ import os
 import statistics
 import threading
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import httpx
 
 from benchmarks.nodes import Nodes, arguments
 from benchmarks.processes import kill
-from benchmarks.scale.calibrating import SIDE, Keys, calibrate
-from benchmarks.scale.calibration import SESSION, Calibration
+from benchmarks.scale.calibrating import SIDE, Calibrating, Keys
+from benchmarks.scale.calibration import ALONE, PHASES, WARMING, Asked, Calibration
 from benchmarks.scale.ledger import Spent
 from benchmarks.scale.load import Answered, Wanted, run
 from benchmarks.scale.requests import Kind, Request, arrivals
@@ -62,7 +62,8 @@ LOADS = (
     Load("at 30 %, an editor dies", 104, 0.3, kill=True),
 )
 
-Sent = Sequence[tuple[Load, Sequence[Request]]]
+Played = Asked | tuple[Load, Sequence[Request]]
+"""A closed loop of the calibration, or a load."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,40 +91,50 @@ class Seen:
 
 
 def validate(nodes: Nodes) -> dict[str, Any]:
-    """Calibrate, then run and simulate every load."""
+    """Calibrate, run and simulate every load."""
     keys = Keys()
     shape = _shape(nodes)
     nodes.wait_for("Editor", EDITORS)
-    found = fitted(calibrate(nodes, keys), shape)
-    expected = _capacity(found, shape)
-    sent = [(load, _requests(load, expected, keys)) for load in LOADS]
-    measured = [_measured(nodes, load, requests) for load, requests in sent]
-    compared = [
-        {
-            "load": load.name,
-            "requests": len(requests),
-            "aimed": load.aimed,
-            "sent_per_s": None if load.clients else load.share * expected,
-            "measured": asdict(real),
-            "simulated": asdict(simulated),
-            "off": {
-                name: asdict(simulated)[name] / asdict(real)[name] - 1
-                for name in ("per_s", "p50_s", "p95_s", "p99_s")
-            },
-            **conditions,
-        }
-        for (load, requests), (real, conditions), simulated in zip(
-            sent, measured, _simulated(found, shape, sent), strict=True
-        )
-    ]
+    calibrating = Calibrating(nodes, keys)
+    played: list[Played] = [WARMING]
+    measured: list[tuple[Seen, dict[str, Any]]] = []
+    # A part of the calibration before each load: what drifts does so for both.
+    for phase, load in zip(PHASES, LOADS, strict=True):
+        for asked in (ALONE, phase):
+            calibrating.run(asked)
+            played.append(asked)
+        capacity = measured[0][0].per_s if measured else 0.0
+        requests = _requests(load, capacity, keys)
+        measured.append(_measured(nodes, load, requests))
+        played.append((load, requests))
+    found = fitted(calibrating.found(), shape)
+    simulated = _simulated(found, shape, played)
     return {
         "nodes": 1 + len(nodes.workers),
         "shape": {
             name: getattr(shape, name) for name in ("editors", "ingresses", "routers", "shards")
         },
         "calibration": _told(found),
-        "capacity_per_s": expected,
-        "loads": compared,
+        "loads": [
+            _compared(load, *real, seen)
+            for load, real, seen in zip(LOADS, measured, simulated, strict=True)
+        ],
+    }
+
+
+def _compared(
+    load: Load, real: Seen, conditions: Mapping[str, Any], simulated: Seen
+) -> dict[str, Any]:
+    return {
+        "load": load.name,
+        "aimed": load.aimed,
+        "measured": asdict(real),
+        "simulated": asdict(simulated),
+        "off": {
+            name: asdict(simulated)[name] / asdict(real)[name] - 1
+            for name in ("per_s", "p50_s", "p95_s", "p99_s")
+        },
+        **conditions,
     }
 
 
@@ -153,13 +164,6 @@ def _requests(load: Load, capacity: float, keys: Keys) -> list[Request]:
     return requests
 
 
-def _capacity(found: Calibration, shape: Shape) -> float:
-    """Requests a second that the simulation gets through with clients that wait."""
-    load = replace(LOADS[0], seed=1)
-    (seen,) = _simulated(found, shape, [(load, _requests(load, 0.0, Keys()))])
-    return seen.per_s
-
-
 # The real one.
 
 
@@ -178,6 +182,7 @@ def _measured(nodes: Nodes, load: Load, requests: Sequence[Request]) -> tuple[Se
         killing.join()
         nodes.wait_for("Editor", EDITORS)
     conditions = {
+        "requests": len(requests),
         "load_average_before": before,
         "neighbours_cores": spent.neighbours,
         "statuses": dict(Counter(str(answer.status) for answer in answers)),
@@ -200,18 +205,19 @@ def _seen(answers: Sequence[Answered]) -> Seen:
 # The simulated one.
 
 
-def _simulated(found: Calibration, shape: Shape, sent: Sent) -> list[Seen]:
-    """What each load comes to, after all that was asked before it."""
-    sessions = (_session(found, shape, sent, seed) for seed in range(SIMULATIONS))
+def _simulated(found: Calibration, shape: Shape, played: Sequence[Played]) -> list[Seen]:
+    """What each load comes to, after all that was played before it."""
+    sessions = (_session(Session(found, shape, seed), played) for seed in range(SIMULATIONS))
     return [Seen.mean(of_load) for of_load in zip(*sessions, strict=True)]
 
 
-def _session(found: Calibration, shape: Shape, sent: Sent, seed: int) -> list[Seen]:
-    session = Session(found, shape, seed)
-    for asked in SESSION:
-        session.ask(asked)
+def _session(session: Session, played: Sequence[Played]) -> list[Seen]:
     seen = []
-    for load, requests in sent:
+    for each in played:
+        if isinstance(each, Asked):
+            session.ask(each)
+            continue
+        load, requests = each
         kill_at = _moment(requests) if load.kill else None
         answered = session.play(requests, load.clients, kill_at)
         good = [each for each in answered if each.answer and each.answer.served]

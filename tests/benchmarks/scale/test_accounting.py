@@ -37,7 +37,7 @@ def test_the_seconds_of_a_further_row_are_found_again(row_s: float) -> None:
         phase(asked, row_s, together)
         for asked, together in zip(PHASES, (2, 3, 4, 2, 5), strict=True)
     ]
-    device = STAGES.device(phase(ALONE, row_s, 1), phases)
+    device = STAGES.device([phase(ALONE, row_s, 1), *phases, phase(ALONE, row_s, 1)])
     assert device.step(1) == pytest.approx(0.05)
     assert device.step(4) == pytest.approx(0.05 + 3 * row_s, rel=0.01)
     assert (device.encode(1), device.decode_s) == (0.12, 0.08)
