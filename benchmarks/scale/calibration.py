@@ -20,13 +20,13 @@ class Asked:
 
 
 WARMING = Asked(8, (4, 16), 40)
-ALONE = Asked(1, (4, 16), 12)
+ALONE = Asked(1, (4, 16), 6)
 PHASES = (
-    Asked(4, (4,), 60),
-    Asked(8, (4, 16), 80),
-    Asked(16, (4,), 100),
-    Asked(16, (16,), 60),
-    Asked(12, (8,), 60),
+    Asked(4, (4,), 30),
+    Asked(8, (4, 16), 40),
+    Asked(16, (4,), 60),
+    Asked(16, (16,), 36),
+    Asked(12, (8,), 36),
 )
 
 

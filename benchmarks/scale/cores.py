@@ -10,89 +10,48 @@ import simpy
 
 _TOGETHER_S = 1e-9
 """Ends so close are one: rounding must not make two of them."""
-_LEFT = 0.05
-"""Of all cores, what those who go first leave to the others: a kernel lets nobody starve."""
 
 
 class Task(simpy.Event):
     """Fires when its work is done."""
 
-    def __init__(self, env: simpy.Environment, seconds: float, queue: Queue) -> None:
+    def __init__(self, env: simpy.Environment, seconds: float) -> None:
         super().__init__(env)
         self.seconds = seconds
-        self.queue = queue
         self.withdrawn = False
 
 
-class Queue:
-    """Tasks that progress at one rate.
-
-    So a task ends when the work that each of them was given has grown by its own: one number
-    and a heap, however many there are.
-    """
-
-    def __init__(self) -> None:
-        self.present = 0
-        self.rate = 0.0
-        """Cores that each of them has."""
-        self._given = 0.0
-        self._ends: list[tuple[float, int, Task]] = []
-        self._order = itertools.count()
-
-    def add(self, task: Task) -> None:
-        heapq.heappush(self._ends, (self._given + task.seconds, next(self._order), task))
-        self.present += 1
-
-    def remove(self, task: Task) -> None:
-        task.withdrawn = True
-        self.present -= 1
-
-    def advance(self, seconds: float) -> float:
-        """Give everybody the work of so many seconds; returns what that is altogether."""
-        self._given += seconds * self.rate
-        return seconds * self.rate * self.present
-
-    def next_s(self) -> float:
-        """Seconds until the next one ends."""
-        while self._ends and self._ends[0][2].withdrawn:
-            heapq.heappop(self._ends)
-        if not self._ends:
-            self._given = 0.0  # nobody refers to it: it need not grow, and lose digits
-            return math.inf
-        return max(0.0, self._ends[0][0] - self._given) / self.rate
-
-    def end(self) -> None:
-        """The next one ends now, whatever the rounding says, and who ends with it."""
-        self._given = max(self._given, self._ends[0][0])
-        while self._ends and self._ends[0][0] <= self._given + _TOGETHER_S:
-            task = heapq.heappop(self._ends)[2]
-            if not task.withdrawn:
-                self.present -= 1
-                task.succeed()
-
-
 class Cores:
-    """``number`` cores, of which each task gets an equal share, and one at most.
+    """Cores that tasks share evenly: one alone has one, many together have ``number`` of them.
 
-    With ``math.inf`` nothing is shared. Tasks that go ``first`` share before the others do, as a
-    kernel lets those run at once who have slept.
+    Each is on one of them at random, as a kernel's haste leaves it: while one core has two, another
+    may have none. So ``n`` tasks use ``number * (1 - (1 - 1 / number) ** n)`` cores. With
+    ``math.inf`` nothing is shared; raises ``ValueError`` for less than one.
+
+    All present tasks progress at one rate, so a task ends when the work that each of them was
+    given has grown by its own: one number and a heap, however many there are.
     """
 
     def __init__(self, env: simpy.Environment, number: float = 1.0) -> None:
+        if number < 1:
+            raise ValueError(f"{number} cores are less than what a task alone has")
         self._env = env
         self._number = number
-        self._first, self._rest = Queue(), Queue()
+        self._given = 0.0
         self._since = env.now
+        self._ends: list[tuple[float, int, Task]] = []
+        self._present = 0
+        self._order = itertools.count()
         self._wake = 0
         self.busy_s = 0.0
         """Core seconds spent on tasks that were done or withdrawn."""
 
-    def run(self, seconds: float, first: bool = False) -> Task:
+    def run(self, seconds: float) -> Task:
         """Start a task of so many seconds of one core; it fires when they are done."""
-        queue = self._first if first else self._rest
-        task = Task(self._env, seconds, queue)
+        task = Task(self._env, seconds)
         self._advance()
-        queue.add(task)
+        heapq.heappush(self._ends, (self._given + seconds, next(self._order), task))
+        self._present += 1
         self._plan()
         return task
 
@@ -101,42 +60,47 @@ class Cores:
         if task.triggered or task.withdrawn:
             return
         self._advance()
-        task.queue.remove(task)
+        task.withdrawn = True
+        self._present -= 1
         self._plan()
+
+    def _rate(self) -> float:
+        if not self._present:
+            return 0.0
+        if math.isinf(self._number):
+            return 1.0
+        used = self._number * (1 - (1 - 1 / self._number) ** self._present)
+        return used / self._present
 
     def _advance(self) -> None:
         """Give everybody the work of the time since the last change."""
-        seconds = self._env.now - self._since
-        self.busy_s += self._first.advance(seconds) + self._rest.advance(seconds)
+        given = (self._env.now - self._since) * self._rate()
+        self._given += given
+        self.busy_s += given * self._present
         self._since = self._env.now
-
-    def _share(self) -> None:
-        """Decide what each task has until the next change."""
-        first, rest = self._first, self._rest
-        left = self._number
-        if first.present:
-            theirs = left * (1 - _LEFT) if rest.present else left
-            first.rate = min(1.0, theirs / first.present)
-            left -= first.present * first.rate
-        if rest.present:
-            rest.rate = min(1.0, left / rest.present)
 
     def _plan(self) -> None:
         """Wake up when the next task ends; what was planned before no longer counts."""
-        self._share()
+        while self._ends and self._ends[0][2].withdrawn:
+            heapq.heappop(self._ends)
         self._wake += 1
+        if not self._ends:
+            self._given = 0.0  # nobody refers to it: it need not grow, and lose digits
+            return
         wake = self._wake
-        soonest_s, queue = min(
-            ((queue.next_s(), queue) for queue in (self._first, self._rest)),
-            key=lambda each: each[0],
-        )
-        if soonest_s < math.inf:
-            alarm = self._env.timeout(soonest_s)
-            alarm.callbacks.append(lambda _: self._finish(wake, queue))
+        left = max(0.0, self._ends[0][0] - self._given)
+        alarm = self._env.timeout(left / self._rate())
+        alarm.callbacks.append(lambda _: self._finish(wake))
 
-    def _finish(self, wake: int, queue: Queue) -> None:
+    def _finish(self, wake: int) -> None:
         if wake != self._wake:
             return
         self._advance()
-        queue.end()
+        # The first one ends now, whatever the rounding says, and who ends with it.
+        self._given = max(self._given, self._ends[0][0])
+        while self._ends and self._ends[0][0] <= self._given + _TOGETHER_S:
+            task = heapq.heappop(self._ends)[2]
+            if not task.withdrawn:
+                self._present -= 1
+                task.succeed()
         self._plan()

@@ -32,7 +32,7 @@ class Replica:
         if seconds:
             with self._turn.request() as turn:
                 yield turn
-                yield self._cores.run(seconds, first=True)
+                yield self._cores.run(seconds)
                 self.worked_s += seconds
 
 

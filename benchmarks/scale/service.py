@@ -155,7 +155,7 @@ class Service:
             if answer.served:
                 near[request.key] = True
             if front.beside_s and self._machine:
-                self._machine.run(front.beside_s, first=True)
+                self._machine.run(front.beside_s)
             yield from ingress.work(front.ingress_s / 2)
             yield from proxy.work(front.proxy_s / 2)
         yield from client.work(front.client_s / 2)

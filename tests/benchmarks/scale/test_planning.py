@@ -13,7 +13,6 @@ from benchmarks.scale.changes import Scaling
 from benchmarks.scale.ledger import Spent
 from benchmarks.scale.runs import MIXED, MIXES, Run, edit_s, simulate
 from benchmarks.scale.sizing import Costs, first_full, gpus_per_replica, recommended
-from benchmarks.scale.validation import Seen
 
 MEASURED = {
     "cpu_ms": {
@@ -74,12 +73,6 @@ def test_more_gpus_and_fewer_steps_need_more_in_front() -> None:
 def test_the_first_bottleneck_comes_first() -> None:
     full = list(first_full(COSTS, "4 steps").values())
     assert full == sorted(full)
-
-
-def test_figures_of_a_load_are_of_the_answers() -> None:
-    seen = Seen.of([0.0, 1.0, 2.0, 3.0], [1.0, 1.0, 1.0, 5.0], unserved=1)
-    assert (seen.per_s, seen.p50_s, seen.p95_s) == (0.5, 1.0, 5.0)
-    assert Seen.mean([seen, replace(seen, p50_s=3.0)]).p50_s == 2.0
 
 
 def test_cpu_time_is_counted_by_what_is_below_this_process() -> None:
