@@ -49,14 +49,14 @@ class Stages:
 
     def device(self, phases: Sequence[Phase]) -> Device:
         """The device; what a further row takes is told by each phase alike, but those alone."""
-        alone = [phase for phase in phases if phase.asked.clients == 1]
+        alone = [phase for phase in phases if phase.asked.alone]
         wall_s = sum(
             phase.asked.edits * self.edit_s(phase.rows / phase.asked.edits) for phase in alone
         )
         per_cpu_s = wall_s / sum(phase.cpu_s["editor"] for phase in alone)
         further, spent_on_them = [], []
         for phase in phases:
-            if phase.asked.clients > 1:
+            if not phase.asked.alone:
                 spent_s = per_cpu_s * phase.cpu_s["editor"]
                 known_s = phase.asked.edits * self.edit_s(phase.steps / phase.asked.edits)
                 further.append((phase.rows - phase.steps) / spent_s)

@@ -37,7 +37,10 @@ class Keys:
 
 
 class Calibrating:
-    """Runs closed loops whenever it is asked to, and puts the costs together in the end."""
+    """Runs closed loops whenever it is asked to, and puts the costs together in the end.
+
+    It begins with an editor's restart and with what warms both of them up.
+    """
 
     def __init__(self, nodes: Nodes, keys: Keys) -> None:
         self._nodes = nodes
@@ -53,7 +56,7 @@ class Calibrating:
         """A closed loop; raises ``RuntimeError`` if an edit fails."""
         phase, outcome = self._run(asked)
         self._phases.append(phase)
-        if asked.clients == 1:
+        if asked.alone:
             self._alone += outcome.answers
             self._records += _records(self._nodes, outcome)
 

@@ -18,6 +18,11 @@ class Asked:
     steps: tuple[int, ...]
     edits: int
 
+    @property
+    def alone(self) -> bool:
+        """Whether no edit has another beside it."""
+        return self.clients == 1
+
 
 WARMING = Asked(8, (4, 16), 40)
 ALONE = Asked(1, (4, 16), 6)

@@ -21,7 +21,8 @@ _SEEDS = range(4)
 def fitted(found: Calibration, shape: Shape) -> Calibration:
     """``found`` with the cores there are for many tasks."""
     for _ in range(_ROUNDS):
-        found = replace(found, cores=found.cores * _longer(found, shape))
+        cores = max(1.0, found.cores * _longer(found, shape))  # an edit alone has one
+        found = replace(found, cores=cores)
     return found
 
 
@@ -32,6 +33,6 @@ def _longer(found: Calibration, shape: Shape) -> float:
         session = Session(found, shape, seed)
         session.ask(WARMING)
         for phase in found.phases:
-            if phase.asked.clients > 1:
+            if not phase.asked.alone:
                 ratios.append(session.ask(phase.asked) / phase.took_s)
     return statistics.mean(ratios)
