@@ -49,6 +49,7 @@ async def upload_in_chunks(edge: EdgeProxy, size: int, address: str, stubborn: b
         while sent < size and (stubborn or not answering.done()):
             writer.write(chunk)
             await writer.drain()
+            await asyncio.sleep(0)  # drain gives way only when the buffer is full: read, too
             sent += _CHUNK
             if sent // _CHUNK % _MEASURED_EVERY == 0:
                 peak = max(peak, edge.memory())
