@@ -20,6 +20,27 @@ from serve_app.errors import NotReady
 _LOOK_S = 0.2
 _POSTGRES_KEY = 0x71656A6F6273  # "qejobs"
 
+_SILENT_S = 20
+"""So long may the other end of a connection say nothing, seconds: then it is gone. A machine that
+dies closes none, and Postgres would keep its place for two hours: kernels are patient."""
+
+_PROBES = 3
+
+
+def connections(url: sa.URL) -> sa.Engine:
+    """Connections to Postgres whose two ends soon find out that the other one is gone."""
+    probe_s = _SILENT_S // (_PROBES + 1)
+    probing = {"idle": probe_s, "interval": probe_s, "count": _PROBES}
+    return sa.create_engine(
+        url,
+        poolclass=sa.NullPool,
+        connect_args={
+            "options": " ".join(f"-c tcp_keepalives_{name}={it}" for name, it in probing.items()),
+            "connect_timeout": _SILENT_S,
+            "tcp_user_timeout": 1000 * _SILENT_S,
+        },
+    )
+
 
 class SoleRunner:
     """A lock that the operating system, or Postgres, opens when its holder dies."""
@@ -74,7 +95,7 @@ class SoleRunner:
     def _key_taken(self) -> bool:
         if self._connection is None:
             # A connection of its own: the lock is the session's.
-            self._engine = sa.create_engine(self._url, poolclass=sa.NullPool)
+            self._engine = connections(self._url)
             self._connection = self._engine.connect().execution_options(
                 isolation_level="AUTOCOMMIT"
             )
