@@ -29,12 +29,14 @@ EDITORS = "editors"
 DOOR = "door"
 """What only the first node has: the ingresses, since the proxy that clients know is there, too."""
 
-NODE_CHECKS = {
+RAY_SETTINGS = {
     "health_check_period_ms": 1000,
     "health_check_failure_threshold": 3,
     "health_check_timeout_ms": 5000,
+    "timeout_ms_task_wait_for_death_info": 1000,
 }
-"""When a node counts as lost, as in cluster/Dockerfile."""
+"""When a node counts as lost, as in cluster/Dockerfile, and how long a caller whose call broke off
+waits to hear that the other end died, as in cluster/kuberay."""
 
 _STARTED_WITHIN_S = 180.0
 
@@ -104,7 +106,7 @@ class Nodes:
             head_node_args={
                 "num_cpus": 2,
                 "resources": {"front": 1, DOOR: 1},
-                "_system_config": NODE_CHECKS,
+                "_system_config": RAY_SETTINGS,
                 **_small(),
             },
         )

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Copies configs/cluster.yaml into the RayService, which wants it as text, at its end.
+# Copies configs/cluster.yaml into the RayService, which wants it as text, at its end, and beside the
+# bulk run: kustomize reads no files from outside its folder.
 set -euo pipefail
 cd "$(dirname "$0")"
 marker='^  serveConfigV2: |$'
@@ -12,3 +13,4 @@ manifest=$(sed "/$marker/q" kuberay/rayservice.yaml)
   echo "$manifest"
   sed 's/^./    &/' ../configs/cluster.yaml
 } >kuberay/rayservice.yaml
+cp ../configs/cluster.yaml bulk/cluster.yaml

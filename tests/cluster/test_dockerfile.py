@@ -14,7 +14,7 @@ import pytest
 from ray._private.ray_constants import DEFAULT_DASHBOARD_AGENT_LISTEN_PORT
 from ray.dashboard.http_server_agent import PUBLIC_EXACT_PATHS
 
-from benchmarks.nodes import NODE_CHECKS
+from benchmarks.nodes import RAY_SETTINGS
 from tests.cluster.manifests import CLUSTER
 from tests.conftest import ROOT
 
@@ -160,4 +160,5 @@ def test_the_image_installs_with_the_scripts_that_ci_runs() -> None:
 
 def test_a_node_is_missed_as_soon_as_in_the_benchmarks() -> None:
     given = dict(re.findall(r"RAY_(health_check_\w+)=(\d+)", DOCKERFILE))
-    assert {name: int(value) for name, value in given.items()} == NODE_CHECKS
+    assert given
+    assert {name: int(value) for name, value in given.items()}.items() <= RAY_SETTINGS.items()

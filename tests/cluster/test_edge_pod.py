@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.cluster.manifests import CLUSTER, every_manifest
 
 POD = every_manifest()["Deployment/qwen-edit-edge"]["spec"]["template"]["spec"]
+SYSCTLS = POD["securityContext"]["sysctls"]
 (NGINX,) = POD["containers"]
 CONFIGURATION = (CLUSTER / "edge" / "nginx.conf").read_text(encoding="utf-8")
 UPSTREAM = (CLUSTER / "kuberay" / "upstream.conf").read_text(encoding="utf-8")
@@ -47,6 +48,13 @@ def test_its_disk_has_room_for_all_that_it_lets_in_at_a_time() -> None:
     assert set_to("limit_conn connections") * of_a_request < room_mib
     (prefix,) = (it["mountPath"] for it in NGINX["volumeMounts"] if it["name"] == "buffers")
     assert f"{prefix}/" in NGINX["command"]
+
+
+def test_it_misses_a_machine_in_time_for_the_second_try() -> None:
+    """With the kernel's own patience, two hours, a request would end as one that took too long."""
+    keepalive = {it["name"].rpartition("_")[2]: int(it["value"]) for it in SYSCTLS}
+    silent_s = keepalive["time"] + keepalive["intvl"] * keepalive["probes"]
+    assert silent_s <= 60 < set_to("proxy_next_upstream_timeout")
 
 
 def test_it_is_not_killed_while_half_open_connections_take_all_places() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,15 @@ def test_every_container_says_what_it_needs() -> None:
         assert "memory" in resources["limits"], name
 
 
+@pytest.mark.parametrize("name", PODS)
+def test_a_machine_has_room_for_what_a_pod_may_write(name: str) -> None:
+    """A limit alone books nothing, and whose disk is full evicts pods without asking."""
+    spec = PODS[name]["spec"]
+    scratch = [it["emptyDir"] for it in spec.get("volumes", []) if "emptyDir" in it]
+    booked = [it["resources"]["requests"].get("ephemeral-storage") for it in spec["containers"]]
+    assert [it for it in booked if it] == [it["sizeLimit"] for it in scratch]
+
+
 SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|_AUTH$|_KEY$")
 
 
@@ -148,7 +158,7 @@ def referred_to(*keys: str) -> set[str]:
 
 def test_claims_and_configuration_that_pods_name_are_made() -> None:
     assert referred_to("persistentVolumeClaim", "claimName") == named("PersistentVolumeClaim")
-    generated = {it["name"] for it in KUSTOMIZATION["configMapGenerator"]}
+    generated = {it["name"] for made in (KUSTOMIZATION, BULK) for it in made["configMapGenerator"]}
     assert referred_to("configMap", "name") == generated
 
 
@@ -197,6 +207,8 @@ def test_services_and_budgets_find_their_pods_and_ports() -> None:
             (component,) = matching(manifest["spec"]["selector"]["matchLabels"])
             # Of pods that no Deployment owns Kubernetes can only count those that are there.
             assert isinstance(manifest["spec"]["minAvailable"], int)
+            # Or machines could not be emptied while nothing is ready.
+            assert manifest["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
 
 
 def test_only_the_edge_is_public() -> None:
@@ -207,6 +219,9 @@ def test_only_the_edge_is_public() -> None:
         and it["spec"].get("type", "ClusterIP") != "ClusterIP"
     ]
     assert public == ["Service/qwen-edit-edge"]
+    ranges = MANIFESTS[public[0]]["spec"]["loadBalancerSourceRanges"]
+    assert ranges
+    assert all(ip_network(it).is_private for it in ranges)  # whoever has no key
     for place, value in walk(list(MANIFESTS.values())):
         if place[-1:] == ("headGroupSpec",):
             assert value["serviceType"] == "ClusterIP"

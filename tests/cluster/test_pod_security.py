@@ -13,6 +13,9 @@ PODS = {
     for template in pod_templates(manifest)
 }
 
+SAFE_SYSCTLS = {f"net.ipv4.tcp_keepalive_{name}" for name in ("time", "intvl", "probes")}
+"""Of those that the profile allows (Kubernetes 1.29 and newer) the ones that are set here."""
+
 
 def security_faults(pod: Manifest) -> list[str]:
     """What Kubernetes' profile ``restricted`` has against a pod, and a root that can be written."""
@@ -34,6 +37,8 @@ def security_faults(pod: Manifest) -> list[str]:
         found.append("volumes")
     if any(spec.get(key) for key in ("hostNetwork", "hostPID", "hostIPC")):
         found.append("host")
+    if {it["name"] for it in spec["securityContext"].get("sysctls", [])} - SAFE_SYSCTLS:
+        found.append("sysctls")
     return found
 
 

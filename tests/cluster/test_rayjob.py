@@ -11,12 +11,11 @@ import typer
 
 from serve_app.cli import app
 from serve_app.serve_config import service_settings
-from tests.cluster.manifests import Manifest, every_manifest, node_groups
+from tests.cluster.manifests import CLUSTER, Manifest, every_manifest, node_groups, read
 from tests.conftest import ROOT
 
 SPEC = every_manifest()["RayJob/qwen-edit-bulk"]["spec"]
 WORDS = shlex.split(SPEC["entrypoint"])
-IN_IMAGE = PurePosixPath("/srv/qwen-edit")
 
 
 def parsed(words: list[str]) -> dict[str, object]:
@@ -43,17 +42,27 @@ def mounts(template: Manifest) -> dict[str, str]:
 
 def test_every_path_that_it_names_is_there() -> None:
     given = parsed(WORDS)
-    config = PurePosixPath(str(given["config"])).relative_to(IN_IMAGE)
-    assert (ROOT / config).is_file()
-    dockerfile = (ROOT / "cluster" / "Dockerfile").read_text(encoding="utf-8")
-    assert f"WORKDIR {IN_IMAGE}\n" in dockerfile
-    assert f"COPY {config.parts[0]} {config.parts[0]}\n" in dockerfile
     cluster = SPEC["rayClusterSpec"]
+    head = cluster["headGroupSpec"]["template"]  # where the command runs
+    config = PurePosixPath(str(given["config"]))
+    (volume,) = (
+        it for it in head["spec"]["volumes"] if it["name"] == mounts(head)[str(config.parent)]
+    )
+    (generated,) = read("bulk/kustomization.yaml")[0]["configMapGenerator"]
+    assert volume["configMap"]["name"] == generated["name"]
+    assert generated["options"]["disableNameSuffixHash"]  # or that would not be its name
+    assert config.name in generated["files"]
     (workers,) = cluster["workerGroupSpecs"]
     for template in (cluster["headGroupSpec"]["template"], workers["template"]):
         assert mounts(template)["/results"] == "results"
         for path in (given["manifest"], given["out"]):
             assert PurePosixPath(str(path)).is_relative_to("/results")
+
+
+def test_it_is_configured_as_the_service_is() -> None:
+    """``cluster/serve-config.sh`` copies it."""
+    ours = (CLUSTER / "bulk" / "cluster.yaml").read_text(encoding="utf-8")
+    assert ours == (ROOT / "configs" / "cluster.yaml").read_text(encoding="utf-8")
 
 
 def test_its_nodes_hold_every_actor() -> None:

@@ -15,6 +15,7 @@ from ray._private import ray_constants
 from ray.dashboard.modules.reporter import reporter_agent
 from ray.scripts.scripts import start
 
+from benchmarks.nodes import RAY_SETTINGS
 from serve_app.config import Replicas, ServiceConfig
 from serve_app.errors import ConfigurationError
 from serve_app.serve_config import check
@@ -24,6 +25,7 @@ from tests.conftest import ROOT
 MANIFESTS = every_manifest()
 SPEC = MANIFESTS["RayService/qwen-edit"]["spec"]
 CONFIGURATION = ROOT / "configs" / "cluster.yaml"
+DEATHS = "timeout_ms_task_wait_for_death_info"
 DRAIN = "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"
 SERVED = [
     value for place, value in walk(list(MANIFESTS.values())) if place[-1:] == ("serveConfigV2",)
@@ -49,12 +51,14 @@ def test_the_script_copies_it_and_changes_nothing_else(tmp_path: Path) -> None:
     manifest = tmp_path / "cluster" / "kuberay" / "rayservice.yaml"
     before = yaml.safe_load(manifest.read_text(encoding="utf-8"))
     (tmp_path / "configs").mkdir()
+    (tmp_path / "cluster" / "bulk").mkdir()
     text = "# Another one.\n\napplications:\n  - name: other\n"
     (tmp_path / "configs" / "cluster.yaml").write_text(text, encoding="utf-8")
     for _ in ("once", "and again"):
         subprocess.run([tmp_path / "cluster" / "serve-config.sh"], check=True)
         after = yaml.safe_load(manifest.read_text(encoding="utf-8"))
         assert after == {**before, "spec": {**before["spec"], "serveConfigV2": text}}
+        assert (tmp_path / "cluster" / "bulk" / "cluster.yaml").read_text("utf-8") == text
 
 
 def test_the_script_wants_to_know_where_to(tmp_path: Path) -> None:
@@ -189,6 +193,21 @@ def test_nodes_tell_how_full_their_disk_is() -> None:
     cluster = SPEC["rayClusterConfig"]
     for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
         assert environment(group["template"])[name] == "1"
+
+
+def test_a_death_is_told_from_a_lost_connection() -> None:
+    """KubeRay sets 0 where nothing is set, and then no edit that kills editors is found out."""
+    cluster = SPEC["rayClusterConfig"]
+    for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
+        told_s = environment(group["template"])[f"RAY_{DEATHS}"]
+        assert told_s == str(RAY_SETTINGS[DEATHS])
+
+
+def test_editors_are_spread_over_machines() -> None:
+    for group in SPEC["rayClusterConfig"]["workerGroupSpecs"]:
+        (spread,) = group["template"]["spec"]["topologySpreadConstraints"]
+        assert spread["labelSelector"]["matchLabels"] == group["template"]["metadata"]["labels"]
+        assert spread["topologyKey"] == "kubernetes.io/hostname"
 
 
 def test_two_clusters_of_a_rollout_keep_apart_in_redis() -> None:

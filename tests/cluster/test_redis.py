@@ -45,8 +45,8 @@ def port(tmp_path: Path) -> Iterator[int]:
     assert process.wait(timeout=30) == 0
 
 
-def is_ready(port: int, password: str = PASSWORD) -> bool:
-    *shell, script = CONTAINER["readinessProbe"]["exec"]["command"]
+def is_ready(port: int, password: str = PASSWORD, probe: str = "readinessProbe") -> bool:
+    *shell, script = CONTAINER[probe]["exec"]["command"]
     done = subprocess.run(
         [*shell, script.replace("redis-cli ", f"redis-cli -p {port} ")],
         env={**os.environ, "REDISCLI_AUTH": password},
@@ -76,6 +76,7 @@ def command_lines() -> Iterator[bytes]:
 
 def test_it_wants_the_password_and_tells_it_nobody(port: int) -> None:
     assert is_ready(port)
+    assert is_ready(port, probe="livenessProbe")
     assert not is_ready(port, password="another")
     assert not is_ready(port, password="")
     told = list(command_lines())
@@ -88,3 +89,10 @@ def test_what_it_has_acknowledged_is_on_the_disk(port: int, tmp_path: Path) -> N
     (written,) = (tmp_path / "appendonlydir").glob("*.incr.aof")
     assert b"a value" in written.read_bytes()
     assert asked(port, "CONFIG", "GET", "appendfsync").split() == ["appendfsync", "always"]
+
+
+def test_a_slow_disk_does_not_get_it_killed() -> None:
+    """The head of Ray would go with it."""
+    alive, ready = CONTAINER["livenessProbe"], CONTAINER["readinessProbe"]
+    assert alive["periodSeconds"] * alive["failureThreshold"] >= 300
+    assert ready["periodSeconds"] * ready.get("failureThreshold", 3) < 30

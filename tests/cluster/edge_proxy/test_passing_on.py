@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+import time
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -55,6 +57,8 @@ ADDED_BY_THE_EDGE = {
     "x-forwarded-proto",
     "x-request-id",
 }
+
+_ESTABLISHED, _KEEPALIVE = "01", "02"
 
 
 def test_nginx_finds_nothing_to_complain_of(edge: EdgeProxy) -> None:
@@ -195,6 +199,36 @@ def test_serve_learns_that_a_client_left(edge: EdgeProxy, serve: Upstream) -> No
         sock.sendall(b"POST /edit HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
         assert serve.arrived.wait(20)
     assert serve.left.wait(20)
+
+
+def test_silent_connections_are_kept_alive_on_both_sides(edge: EdgeProxy, serve: Upstream) -> None:
+    """Towards the client for what is in between, towards Serve for a machine that is gone."""
+    serve.answering = serve.until_the_client_leaves
+    with connection(edge) as sock:
+        sock.sendall(b"POST /edit HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+        assert serve.arrived.wait(20)
+        _wait_for_keepalive(own=edge.port, peer=sock.getsockname()[1])
+        _wait_for_keepalive(peer=serve.port)
+    assert serve.left.wait(20)
+
+
+def _wait_for_keepalive(*, peer: int, own: int | None = None) -> None:
+    """It begins when what was sent has been acknowledged."""
+    deadline = time.monotonic() + 20
+    while (timers := _timers(peer, own)) != [_KEEPALIVE]:
+        assert time.monotonic() < deadline, timers
+
+
+def _timers(peer: int, own: int | None) -> list[str]:
+    """What the kernel waits for on open connections to the port ``peer`` (proc(5), net/tcp)."""
+    connections = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return [
+        timer.partition(":")[0]
+        for _, local, remote, state, _, timer, *_ in connections
+        if state == _ESTABLISHED
+        and int(remote.rpartition(":")[2], 16) == peer
+        and own in (None, int(local.rpartition(":")[2], 16))
+    ]
 
 
 # TLS -------------------------------------------------------------------------------------
