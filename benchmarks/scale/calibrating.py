@@ -15,7 +15,7 @@ import psutil
 from benchmarks.nodes import APPLICATION, Nodes
 from benchmarks.processes import kill
 from benchmarks.scale.accounting import Stages, front_of, steps_of
-from benchmarks.scale.calibration import WARMING, Asked, Calibration, Phase
+from benchmarks.scale.calibration import WARMING, Asked, Calibration, Phase, loops_of
 from benchmarks.scale.ledger import Spent
 from benchmarks.scale.load import Answered, Outcome, Wanted, run
 
@@ -37,7 +37,7 @@ class Keys:
 
 
 class Calibrating:
-    """Runs closed loops whenever it is asked to, and puts the costs together in the end.
+    """Runs a part whenever it is asked to, and puts the costs together in the end.
 
     It begins with an editor's restart and with what warms both of them up.
     """
@@ -47,30 +47,34 @@ class Calibrating:
         self._keys = keys
         self._idle = idle_cores()
         self._restart = _restart(nodes, self._idle)
-        self._phases: list[Phase] = []
+        self._parts: list[list[Phase]] = []
         self._alone: list[Answered] = []
         self._records: list[dict[str, Any]] = []
         self._run(WARMING)
 
-    def run(self, asked: Asked) -> None:
-        """A closed loop; raises ``RuntimeError`` if an edit fails."""
-        phase, outcome = self._run(asked)
-        self._phases.append(phase)
-        if asked.alone:
-            self._alone += outcome.answers
-            self._records += _records(self._nodes, outcome)
+    def run_part(self) -> None:
+        """The next one; raises ``RuntimeError`` if an edit fails."""
+        phases = []
+        for asked in loops_of(len(self._parts)):
+            phase, outcome = self._run(asked)
+            phases.append(phase)
+            if asked.alone:
+                self._alone += outcome.answers
+                self._records += _records(self._nodes, outcome)
+        self._parts.append(phases)
 
     def found(self) -> Calibration:
         """The costs, as if all cores were the service's alone."""
+        phases = [phase for part in self._parts for phase in part]
         stages = Stages.of(self._records)
         took_s = statistics.mean(answer.seconds for answer in self._alone)
         elsewhere_s = took_s - stages.edit_s(statistics.mean(map(steps_of, self._records)))
         return Calibration(
-            front_of(self._phases, elsewhere_s),
-            stages.device(self._phases),
+            front_of(phases, elsewhere_s),
+            stages.device(phases),
             float(psutil.cpu_count() or 1),
             *self._restart,
-            self._phases,
+            self._parts,
         )
 
     def _run(self, asked: Asked) -> tuple[Phase, Outcome]:

@@ -35,6 +35,11 @@ PHASES = (
 )
 
 
+def loops_of(number: int) -> tuple[Asked, Asked]:
+    """What is asked in a part of the calibration: edits one by one, then many at a time."""
+    return ALONE, PHASES[number % len(PHASES)]
+
+
 @dataclass(frozen=True, slots=True)
 class Phase:
     """What was asked, what it came to in the editors, and what it cost by part, CPU seconds.
@@ -65,7 +70,12 @@ class Calibration:
     cores: float
     restart_s: float
     restart_cpu_s: float
-    phases: list[Phase]
+    parts: list[list[Phase]]
+
+    @property
+    def phases(self) -> list[Phase]:
+        """Those of all parts."""
+        return [phase for part in self.parts for phase in part]
 
     def machine(self, env: simpy.Environment) -> Cores:
         """The cores that everything shares."""

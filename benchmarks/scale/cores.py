@@ -37,6 +37,7 @@ class Cores:
             raise ValueError(f"{number} cores are less than what a task alone has")
         self._env = env
         self._number = number
+        self._pace = 1.0
         self._given = 0.0
         self._since = env.now
         self._ends: list[tuple[float, int, Task]] = []
@@ -64,13 +65,19 @@ class Cores:
         self._present -= 1
         self._plan()
 
+    def slow_down(self, pace: float) -> None:
+        """From now on everything takes ``pace`` times as long as it would; 1 is as usual."""
+        self._advance()
+        self._pace = pace
+        self._plan()
+
     def _rate(self) -> float:
         if not self._present:
             return 0.0
         if math.isinf(self._number):
-            return 1.0
+            return 1.0 / self._pace
         used = self._number * (1 - (1 - 1 / self._number) ** self._present)
-        return used / self._present
+        return used / self._present / self._pace
 
     def _advance(self) -> None:
         """Give everybody the work of the time since the last change."""

@@ -32,6 +32,10 @@ class Session:
             self._env, shape, found.front, found.device, self._machine, seed=seed, learn=True
         )
 
+    def slow_down(self, pace: float) -> None:
+        """From now on the machine takes ``pace`` times as long as the calibration's mean."""
+        self._machine.slow_down(pace)
+
     def ask(self, asked: Asked) -> float:
         """Edit so many photos that nobody has sent; returns the seconds until the last answer."""
         began = self._env.now

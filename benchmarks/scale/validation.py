@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -13,18 +14,18 @@ import httpx
 from benchmarks.nodes import Nodes, arguments
 from benchmarks.processes import kill
 from benchmarks.scale.calibrating import SIDE, Calibrating, Keys
-from benchmarks.scale.calibration import ALONE, PHASES, WARMING, Asked, Calibration
+from benchmarks.scale.calibration import WARMING, Calibration, loops_of
 from benchmarks.scale.ledger import Spent
 from benchmarks.scale.load import Answered, Wanted, run
 from benchmarks.scale.loads import LOADS, Load, Ran, Seen
 from benchmarks.scale.requests import Request
 from benchmarks.scale.service import Shape
 from benchmarks.scale.session import Session
-from benchmarks.scale.sharing import fitted
+from benchmarks.scale.sharing import fitted, paces
 from serve_app.config import ServiceConfig
 
 EDITORS = 2
-TURNS = 3
+TURNS = 4
 """Of every load, each with other requests: a real one alone is half chance."""
 SIMULATIONS = 20
 """Of everything, with other photos: which editor one belongs to is chance, too."""
@@ -32,8 +33,8 @@ SIMULATIONS = 20
 _RESULT_BYTES = 2**14
 """Of a small picture, about: how many of them an ingress keeps."""
 
-Played = Asked | tuple[Load, Sequence[Request]]
-"""A closed loop of the calibration, or a turn of a load."""
+Played = tuple[Load, Sequence[Request]]
+"""A turn of a load. A part of the calibration comes before it, and one after the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,27 +53,27 @@ def validate(nodes: Nodes) -> dict[str, Any]:
     shape = _shape(nodes)
     nodes.wait_for("Editor", EDITORS)
     calibrating = Calibrating(nodes, keys)
-    played: list[Played] = [WARMING]
+    played: list[Played] = []
     turns: dict[Load, list[_Turn]] = {load: [] for load in LOADS}
     capacity = 0.0
     for turn in range(TURNS):
-        # A part of the calibration before each load: what drifts does so for both.
-        for phase, load in zip(PHASES, LOADS, strict=True):
-            for asked in (ALONE, phase):
-                calibrating.run(asked)
-                played.append(asked)
+        for load in LOADS:
+            calibrating.run_part()
             requests = load.requests(turn, capacity, keys)
             played.append((load, requests))
             turns[load].append(_measured(nodes, load, requests))
             capacity = capacity or turns[load][0].ran.per_s  # of the first load, which saturates
+    calibrating.run_part()
     found = fitted(calibrating.found(), shape)
-    simulated = _simulated(found, shape, played)
+    pace = paces(found, shape)
+    simulated = _simulated(found, shape, played, pace)
     return {
         "nodes": 1 + len(nodes.workers),
         "shape": {
             name: getattr(shape, name) for name in ("editors", "ingresses", "routers", "shards")
         },
         "calibration": _told(found),
+        "paces": pace,
         "capacity_per_s": capacity,
         "loads": [_compared(load, turns[load], simulated[load]) for load in LOADS],
     }
@@ -144,19 +145,24 @@ def _ran(answers: Sequence[Answered]) -> Ran:
 # The simulated one.
 
 
-def _simulated(found: Calibration, shape: Shape, played: Sequence[Played]) -> dict[Load, Seen]:
+def _simulated(
+    found: Calibration, shape: Shape, played: Sequence[Played], pace: Sequence[float]
+) -> dict[Load, Seen]:
     """What each load comes to, its turns together, after all that was played before them."""
-    sessions = [_session(Session(found, shape, seed), played) for seed in range(SIMULATIONS)]
+    sessions = [_session(Session(found, shape, seed), played, pace) for seed in range(SIMULATIONS)]
     return {load: Seen.mean([Seen.of(session[load]) for session in sessions]) for load in LOADS}
 
 
-def _session(session: Session, played: Sequence[Played]) -> dict[Load, list[Ran]]:
+def _session(
+    session: Session, played: Sequence[Played], pace: Sequence[float]
+) -> dict[Load, list[Ran]]:
     turns: dict[Load, list[Ran]] = {load: [] for load in LOADS}
-    for each in played:
-        if isinstance(each, Asked):
-            session.ask(each)
-            continue
-        load, requests = each
+    session.ask(WARMING)
+    for number, (load, requests) in enumerate(played):
+        session.slow_down(pace[number])
+        for asked in loops_of(number):
+            session.ask(asked)
+        session.slow_down(statistics.mean(pace[number : number + 2]))  # before and after the load
         answered = session.play(requests, load.clients, load.kill_at(requests))
         good = [each for each in answered if each.answer and each.answer.served]
         sent, latencies = [each.at for each in good], [each.latency_s for each in good]
@@ -175,5 +181,5 @@ def _told(found: Calibration) -> dict[str, Any]:
         "cores": found.cores,
         "restart_s": found.restart_s,
         "restart_cpu_s": found.restart_cpu_s,
-        "phases": [asdict(phase) for phase in found.phases],
+        "parts": [[asdict(phase) for phase in part] for part in found.parts],
     }

@@ -77,6 +77,17 @@ def test_whoever_is_withdrawn_leaves_its_share_to_the_others() -> None:
     assert not leaves.triggered
 
 
+@pytest.mark.parametrize("number", [1.0, math.inf])
+def test_what_is_left_of_a_task_goes_at_the_new_pace(number: float) -> None:
+    env = simpy.Environment()
+    cores = Cores(env, number)
+    task = cores.run(3.0)
+    env.run(1.0)
+    cores.slow_down(1.5)
+    env.run(task)
+    assert env.now == pytest.approx(1.0 + 2.0 * 1.5)
+
+
 def test_a_task_alone_has_a_core() -> None:
     with pytest.raises(ValueError, match="less than"):
         Cores(simpy.Environment(), 0.9)

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.scale.calibration import ALONE, PHASES, WARMING, Calibration, Phase
+from benchmarks.scale.calibration import PHASES, WARMING, Calibration, Phase, loops_of
 from benchmarks.scale.costs import Affine, Device, Front
 from benchmarks.scale.service import Shape
 from benchmarks.scale.session import Session
-from benchmarks.scale.sharing import fitted
+from benchmarks.scale.sharing import fitted, paces
 
 SHAPE = Shape(editors=2)
 FOUND = Calibration(
@@ -19,13 +19,28 @@ FOUND = Calibration(
     cores=1.7,
     restart_s=30.0,
     restart_cpu_s=20.0,
-    phases=[],
+    parts=[],
 )
 
 
-def test_the_cores_that_phases_were_made_with_are_found_again() -> None:
+def parts_at(*paces: float) -> list[list[Phase]]:
+    """What the calibration would see of this machine."""
     session = Session(FOUND, SHAPE, seed=100)
     session.ask(WARMING)
-    phases = [Phase(asked, 0, 0, {}, 0.0, session.ask(asked), 0.0) for asked in (ALONE, *PHASES)]
-    found = fitted(replace(FOUND, phases=phases, cores=2.5), SHAPE)
+    parts = []
+    for number, pace in enumerate(paces):
+        session.slow_down(pace)
+        asked = loops_of(number)
+        parts.append([Phase(each, 0, 0, {}, 0.0, session.ask(each), 0.0) for each in asked])
+    return parts
+
+
+def test_the_cores_that_phases_were_made_with_are_found_again() -> None:
+    parts = parts_at(*[1.0] * len(PHASES))
+    found = fitted(replace(FOUND, parts=parts, cores=2.5), SHAPE)
     assert found.cores == pytest.approx(1.7, rel=0.06)
+
+
+def test_the_pace_of_each_part_is_found_again() -> None:
+    made = [1.2, 0.8, 1.0]
+    assert paces(replace(FOUND, parts=parts_at(*made)), SHAPE) == pytest.approx(made, rel=0.1)
