@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +34,8 @@ for no_proxy in ("NO_PROXY", "no_proxy"):
 # A busy machine is no reason to send a call to another replica than the one it belongs to.
 os.environ.setdefault("RAY_SERVE_QUEUE_LENGTH_RESPONSE_DEADLINE_S", "1")
 os.environ.setdefault("QWEN_EDIT_WEBHOOK_SECRET", "a secret of the tests")
+# What is started in the background ignores it, and programs that are under test would, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # How long an example takes depends on the machine and what else it does.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
@@ -53,6 +57,12 @@ class OneCluster(LoadScopeScheduling):  # type: ignore[misc]
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneCluster:
     return OneCluster(config, log)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: no collection of garbage need look at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 def photo(name: str, size: tuple[int, int] | None = None) -> RGB:
