@@ -89,7 +89,7 @@ class StockSide(Side):
                 self._at(edit),
                 self._task(edit),
                 "latent",
-                lambda: marks.append(time.perf_counter()),
+                lambda _: marks.append(time.perf_counter()),
             )
         finally:
             hook.remove()

@@ -37,7 +37,9 @@ os.environ.setdefault("QWEN_EDIT_WEBHOOK_SECRET", "a secret of the tests")
 # What is started in the background ignores it, and programs that are under test would, too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # How long an example takes depends on the machine and what else it does.
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "untimed", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("untimed")
 REQUEST_S = 60.0
 """Longest edit of the test service: above every edit that should finish, busy machine or not."""

@@ -1,4 +1,4 @@
-"""How large a cluster: `python -m benchmarks.scale`, half an hour with all its parts."""
+"""How large a cluster: `python -m benchmarks.scale`, an hour with all its parts."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import pytest_asyncio
 from fastapi import FastAPI
 
 from serve_app.api.app import create_app
@@ -75,6 +76,10 @@ class FakeGpuService:
 
     def __init__(self, results: ResultStore) -> None:
         self._results = results
+        self.renew()
+
+    def renew(self) -> None:
+        """As if nobody had asked for anything."""
         self.requests: list[EditRequest] = []
         self.finished = 0
         self.cancelled = 0
@@ -232,6 +237,15 @@ def decoder() -> Iterator[DecodePool]:
 @pytest.fixture
 async def surface(decoder: DecodePool, tmp_path: Path) -> AsyncIterator[Surface]:
     async with opened(decoder, tmp_path, LIMITS) as one:
+        yield one
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def lasting_surface(
+    decoder: DecodePool, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Surface]:
+    """For tests that store nothing."""
+    async with opened(decoder, tmp_path_factory.mktemp("surface"), LIMITS) as one:
         yield one
 
 

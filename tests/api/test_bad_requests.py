@@ -13,6 +13,8 @@ from serve_app.images.decode_pool import DecodePool
 from tests.api.conftest import DATA_URL, PHOTO, Surface, check_error, data_url
 from tests.images.hostile import HOSTILE, HostileCase
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 URL = "/v1/images/edits"
 GOOD = ("image", ("x.png", PHOTO))
 
@@ -87,6 +89,13 @@ WRONG_TYPES: dict[str, list[Any]] = {
     ],
 }
 BAD_TYPES = [(field, value) for field, values in WRONG_TYPES.items() for value in values]
+
+
+@pytest.fixture
+def surface(lasting_surface: Surface) -> Surface:
+    """One for all tests here, of which each finds it as new."""
+    lasting_surface.service.renew()
+    return lasting_surface
 
 
 def name_of(value: object) -> str:

@@ -19,18 +19,18 @@ from serve_app.images.pixels import RGB
 
 def run_stock(checkpoint: Checkpoint, task: CanvasTask) -> tuple[torch.Tensor, RGB]:
     """Run ``task`` through the stock pipeline's ``__call__``: its latents and its pixels."""
-    latents = call_stock(checkpoint, task, "latent")
-    pixels = call_stock(checkpoint, task, "np")
-    return latents, (pixels[0] * 255).round().astype(np.uint8)
+    steps: list[torch.Tensor] = []
+    pixels = call_stock(checkpoint, task, "np", steps.append)
+    return steps[-1], (pixels[0] * 255).round().astype(np.uint8)
 
 
 def call_stock(
     checkpoint: Checkpoint,
     task: CanvasTask,
     output_type: Literal["latent", "np"],
-    on_step: Callable[[], object] | None = None,
+    on_step: Callable[[torch.Tensor], object] | None = None,
 ) -> Any:
-    """Call the stock pipeline once; ``on_step`` is called after every denoising step.
+    """Call the stock pipeline once; ``on_step`` gets the latents after every denoising step.
 
     Its canvas areas are constants (and, in the first Edit, a literal), so they are replaced
     by the checkpoint's configured ones. For a single step its scheduler divides 0 by 0 when
@@ -39,7 +39,7 @@ def call_stock(
 
     def step_end(_pipeline: Any, _step: int, _timestep: Any, tensors: Any) -> Any:
         if on_step is not None:
-            on_step()
+            on_step(tensors["latents"])
         return tensors
 
     images = [Image.fromarray(reference) for reference in task.references]

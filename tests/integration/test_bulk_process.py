@@ -118,21 +118,33 @@ def test_everything_is_in_an_object_store(
     assert fs.exists(f"{path}/out/report.html")
 
 
-def test_the_readmes_commands_run(tmp_path: Path, process: Start) -> None:
-    """Letter by letter, from a folder in which its paths work."""
+def command_of_the_readme(number: int) -> list[str]:
+    lines = re.findall(r"^qwen-edit (bulk run serve_app/.*?) *(?:#.*)?$", README, re.MULTILINE)
+    return shlex.split(lines[number])[2:]
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    """A folder in which the paths of the README work."""
     (tmp_path / "serve_app").symlink_to(ROOT / "serve_app")
     (tmp_path / "configs").symlink_to(ROOT / "configs")
-    lines = re.findall(r"^qwen-edit (bulk run serve_app/.*?) *(?:#.*)?$", README, re.MULTILINE)
-    first, second = (shlex.split(line)[2:] for line in lines)
-    dry = process(*first, folder=tmp_path)
+    return tmp_path
+
+
+def test_the_readmes_dry_run_runs(here: Path, process: Start) -> None:
+    dry = process(*command_of_the_readme(0), folder=here)
     assert dry.ended() == 0, dry.output()
     assert "to be run" in dry.output()
-    assert not (tmp_path / "out").exists()
-    whole = process(*second, folder=tmp_path)
+    assert not (here / "out").exists()
+
+
+@pytest.mark.slow
+def test_the_readmes_whole_run_runs(here: Path, process: Start) -> None:
+    whole = process(*command_of_the_readme(1), folder=here)
     assert whole.ended() == 0, whole.output()
-    results = pq.read_table(tmp_path / "out" / "results.parquet").to_pylist()
+    results = pq.read_table(here / "out" / "results.parquet").to_pylist()
     assert {row["id"] for row in results} == set(SAMPLES)
-    assert (tmp_path / "out" / "report.html").is_file()
+    assert (here / "out" / "report.html").is_file()
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 import yaml
 from PIL import Image
 
@@ -61,6 +62,7 @@ def test_a_port_in_use_is_told_plainly(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_demo_that_is_ended_ends_its_service(tmp_path: Path) -> None:
     command = [*DEMO, "--port", str(free_port()), "--out", str(tmp_path)]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) as process:

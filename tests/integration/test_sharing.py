@@ -97,6 +97,7 @@ async def test_a_stream_that_is_left_frees_its_place(service: Service) -> None:
     assert (await service.figures("Editor"))["withdrawn"] == before["withdrawn"] + 1
 
 
+@pytest.mark.slow  # as long as an edit may take
 async def test_edits_over_their_time_are_withdrawn_from_the_editor(service: Service) -> None:
     """What only our own code cancels must reach the editor, too, not just disconnects."""
     before = await service.figures("Editor")
