@@ -50,14 +50,16 @@ def dies(
 ) -> Process:
     """Kill ``editor`` now; it takes edits again after ``restart_s``.
 
-    Of these ``cpu_s`` are work of the ``machine``, and take longer where it has other work.
+    In the last ``cpu_s`` of these it takes a share of the ``machine``, if there is one.
     """
     editor.kill()
     if machine is None:
         yield env.timeout(restart_s)
     else:
         yield env.timeout(restart_s - cpu_s)
-        yield machine.run(cpu_s)
+        machine.join()
+        yield env.timeout(cpu_s)
+        machine.leave()
     editor.start()
 
 

@@ -65,6 +65,18 @@ class Cores:
         self._present -= 1
         self._plan()
 
+    def join(self) -> None:
+        """One more has a share from now on, until somebody leaves."""
+        self._advance()
+        self._present += 1
+        self._plan()
+
+    def leave(self) -> None:
+        """One of those that joined goes."""
+        self._advance()
+        self._present -= 1
+        self._plan()
+
     def slow_down(self, pace: float) -> None:
         """From now on everything takes ``pace`` times as long as it would; 1 is as usual."""
         self._advance()

@@ -52,11 +52,11 @@ class Session:
         self,
         requests: Sequence[Request],
         clients: int | None = None,
-        kill_at: float | None = None,
+        kill_at: Sequence[float] = (),
     ) -> list[Request]:
         """Copies of ``requests``, answered: sent at their times or by ``clients`` that wait.
 
-        At ``kill_at`` an editor dies, and comes back.
+        At each time of ``kill_at`` another editor dies, and comes back.
         """
         env, service = self._env, self._service
         began = env.now
@@ -70,9 +70,9 @@ class Session:
             waiting = iter(copies)
             for _ in range(clients):
                 env.process(service.closed_loop(waiting))
-        if kill_at is not None:
-            env.run(began + kill_at)
-            found, victim = self._found, service.editors[0]
+        found = self._found
+        for at, victim in zip(kill_at, service.editors, strict=False):
+            env.run(began + at)
             env.process(dies(env, victim, found.restart_s, self._machine, found.restart_cpu_s))
         env.run()
         return copies

@@ -55,14 +55,14 @@ def validate(nodes: Nodes) -> dict[str, Any]:
     calibrating = Calibrating(nodes, keys)
     played: list[Played] = []
     turns: dict[Load, list[_Turn]] = {load: [] for load in LOADS}
-    capacity = 0.0
     for turn in range(TURNS):
+        capacity = 0.0
         for load in LOADS:
             calibrating.run_part()
             requests = load.requests(turn, capacity, keys)
             played.append((load, requests))
             turns[load].append(_measured(nodes, load, requests))
-            capacity = capacity or turns[load][0].ran.per_s  # of the first load, which saturates
+            capacity = capacity or turns[load][turn].ran.per_s  # of the first load, which saturates
     calibrating.run_part()
     found = fitted(calibrating.found(), shape)
     pace = paces(found, shape)
@@ -74,7 +74,6 @@ def validate(nodes: Nodes) -> dict[str, Any]:
         },
         "calibration": _told(found),
         "paces": pace,
-        "capacity_per_s": capacity,
         "loads": [_compared(load, turns[load], simulated[load]) for load in LOADS],
     }
 
@@ -83,7 +82,6 @@ def _compared(load: Load, turns: Sequence[_Turn], simulated: Seen) -> dict[str, 
     real = asdict(Seen.of([turn.ran for turn in turns]))
     return {
         "load": load.name,
-        "aimed": load.aimed,
         "turns": [asdict(Seen.of([turn.ran])) for turn in turns],
         "measured": real,
         "simulated": asdict(simulated),
@@ -118,16 +116,17 @@ def _shape(nodes: Nodes) -> Shape:
 
 def _measured(nodes: Nodes, load: Load, requests: Sequence[Request]) -> _Turn:
     wanted = [Wanted(request.at, request.kind.steps, request.key) for request in requests]
-    killing = None
-    if (kill_at := load.kill_at(requests)) is not None:
-        victim = nodes.replicas("Editor")[0]
-        killing = threading.Timer(kill_at, kill, [[victim]])
-        killing.start()
+    deaths = [
+        threading.Timer(at, kill, [[editor]])
+        for at, editor in zip(load.kill_at(requests), nodes.replicas("Editor"), strict=False)
+    ]
+    for death in deaths:
+        death.start()
     with Spent() as spent:
         answers = run(nodes.port, wanted, SIDE, load.clients).answers
-    if killing is not None:
-        killing.join()
-        nodes.wait_for("Editor", EDITORS)
+    for death in deaths:
+        death.join()
+    nodes.wait_for("Editor", EDITORS)
     return _Turn(
         _ran(answers),
         Counter(str(answer.status) for answer in answers),

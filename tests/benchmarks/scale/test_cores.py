@@ -88,6 +88,17 @@ def test_what_is_left_of_a_task_goes_at_the_new_pace(number: float) -> None:
     assert env.now == pytest.approx(1.0 + 2.0 * 1.5)
 
 
+def test_whoever_joins_takes_a_share_until_it_leaves() -> None:
+    env = simpy.Environment()
+    cores = Cores(env, 1)
+    task = cores.run(3.0)
+    cores.join()
+    env.run(2.0)
+    cores.leave()
+    env.run(task)
+    assert env.now == pytest.approx(4.0)
+
+
 def test_a_task_alone_has_a_core() -> None:
     with pytest.raises(ValueError, match="less than"):
         Cores(simpy.Environment(), 0.9)

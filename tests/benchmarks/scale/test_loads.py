@@ -27,4 +27,6 @@ def test_a_turn_has_photos_that_no_other_has(load: Load) -> None:
     assert not {each.key for each in first} & {each.key for each in second}
     assert len({each.key for each in first}) < len(first)  # some are sent again
     assert len(first) == pytest.approx(REQUESTS, rel=0.3)
-    assert (load.kill_at(first) is not None) == load.kill
+    deaths = load.kill_at(first)
+    assert len(deaths) == load.deaths
+    assert all(0 < at < first[-1].at for at in deaths)
