@@ -53,6 +53,7 @@ print("edited", sum(one.succeeded for one in scores))
 """
 
 
+@pytest.mark.slow
 def test_the_installed_wheel_edits_without_the_repository(wheel: Path, tmp_path: Path) -> None:
     """Installed by itself, its dependencies those of this environment."""
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target"]

@@ -115,7 +115,7 @@ SHAPES = ((128, 128), (160, 96))
 mixes = given(mix=st.lists(arrivals, min_size=1, max_size=7), limit=st.integers(1, 5))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @mixes
 def test_a_result_does_not_depend_on_who_else_is_in_the_batch(
     plus: Checkpoint, mix: list[Arrival], limit: int

@@ -117,6 +117,7 @@ def test_threads_that_make_it_at_once_all_succeed(tmp_path: Path) -> None:
     assert load(tmp_path / "models" / "one").description.miniature
 
 
+@pytest.mark.slow
 def test_processes_that_make_it_at_once_all_succeed(tmp_path: Path) -> None:
     """Two editors on one machine, starting on an empty disk."""
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:

@@ -103,6 +103,7 @@ def test_identical_rows_cost_one_edit_whichever_editor_has_them(
     assert len({(folder.out / row["output_image"]).read_bytes() for row in same}) == 1
 
 
+@pytest.mark.slow  # it starts actors of its own
 def test_what_keeps_every_row_from_ending_is_told(folder: Folder) -> None:
     folder.write(recolourings(2))
     model = folder.config.model.model_copy(update={"checkpoint": str(folder.out / "nothing")})

@@ -120,6 +120,7 @@ async def test_a_cancelled_job_frees_the_editor(
         await asyncio.sleep(0.05)
 
 
+@pytest.mark.slow
 async def test_the_process_that_runs_jobs_is_killed_and_nothing_is_done_twice(
     client: httpx.AsyncClient, service: Service
 ) -> None:

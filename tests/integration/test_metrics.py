@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 from ray.dashboard.modules.reporter.reporter_agent import METRICS_GAUGES
 
 from serve_app.monitoring.metrics import METRICS, Kind
@@ -27,6 +28,13 @@ NEEDS_A_GPU = {"ray_node_gpus_utilization"}
 async def caller(service: Service) -> AsyncIterator[Caller]:
     async with httpx.AsyncClient(base_url=service.url, timeout=120) as http:
         yield Caller(service, http)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def troubled(service: Service) -> None:
+    """Everything that is counted has happened."""
+    async with httpx.AsyncClient(base_url=service.url, timeout=120) as http:
+        await trouble(Caller(service, http))
 
 
 def lines(logs: Path, deployment: str) -> Iterator[dict[str, Any]]:
@@ -70,8 +78,8 @@ async def test_an_edit_is_counted_on_its_whole_way(caller: Caller) -> None:
     assert after.sum("qwen_edit_device_memory_bytes", device="cpu", kind="allocated") > 2**20
 
 
+@pytest.mark.usefixtures("troubled")
 async def test_every_metric_of_dashboard_and_alerts_is_in_a_scrape(caller: Caller) -> None:
-    await trouble(caller)
     ours = set().union(*(metric.exported for metric in METRICS))
     asked = set().union(*(metrics_of(expression) for expression in expressions()))
     asked -= NEEDS_A_GPU | {"up"}  # Prometheus' own
@@ -86,11 +94,11 @@ async def test_every_metric_of_dashboard_and_alerts_is_in_a_scrape(caller: Calle
             assert (metric.kind is Kind.COUNTER) == name.endswith("_total")
 
 
+@pytest.mark.usefixtures("troubled")
 async def test_what_users_write_is_in_no_log_and_no_metric(
     caller: Caller, service: Service
 ) -> None:
     http, question = caller.http, f"?prompt={CANARY}&{CANARY}=1"
-    await trouble(caller)
     written = {"negative_prompt": CANARY, "user": CANARY, "expected_text": CANARY}
     assert (await caller.edit(seed="520", edit_type="text", **written)).status_code == 200
     for wrong in (

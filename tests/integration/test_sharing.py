@@ -62,7 +62,7 @@ async def test_a_refreshed_edit_runs_again_and_gives_the_same_picture(service: S
 
 async def test_different_requests_share_steps(service: Service) -> None:
     before = await service.figures("Editor")
-    steps = 60
+    steps = 25
     async with _client(service) as client:
         answers = await asyncio.gather(
             *(_edit(client, seed=str(seed), num_inference_steps=str(steps)) for seed in range(6))
@@ -110,11 +110,11 @@ async def test_edits_over_their_time_are_withdrawn_from_the_editor(service: Serv
 
 async def test_a_leader_that_leaves_hands_over(service: Service) -> None:
     before = await service.figures("Cache")
-    leader = _send_and_keep_open(service, seed=950, steps=400)
+    leader = _send_and_keep_open(service, seed=950, steps=150)
     await _until(service, "Editor", "pending", 1)
     async with _client(service) as client:
         follower = asyncio.create_task(
-            _edit(client, seed="950", num_inference_steps="400", max_attempts="1")
+            _edit(client, seed="950", num_inference_steps="150", max_attempts="1")
         )
         await _until(service, "Cache", "joins", before["joins"] + 1)
         leader.close()

@@ -171,6 +171,7 @@ def test_letters_of_a_sign_stay_single_tokens(tokenizer: object) -> None:
     assert pieces[-7:-1] == list("QUARTZ")
 
 
+@pytest.mark.slow
 def test_reading_instructions_is_learned(tokenizer: object) -> None:
     torch.manual_seed(0)
     template = TokenTemplate.of(tokenizer)
